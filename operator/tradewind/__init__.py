@@ -1,0 +1,3 @@
+"""Tradewind: many Kubernetes clusters as one computing power network."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The `tradewind` and `kubectl tradewind` commands."""

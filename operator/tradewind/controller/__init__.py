@@ -1,0 +1,1 @@
+"""The operator's process: hub watches, store, planning loop, status writer, lease, probes."""

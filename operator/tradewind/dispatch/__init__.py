@@ -1,0 +1,1 @@
+"""Carry a placement out at a site: render, apply, collect status, remove what is orphaned."""

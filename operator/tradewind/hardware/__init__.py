@@ -1,0 +1,1 @@
+"""One language for the chips of many makers: catalogue, standard labels, template translation."""

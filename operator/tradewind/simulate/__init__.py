@@ -1,0 +1,1 @@
+"""Replays traces through the planning function of `placement`, in simulated time."""

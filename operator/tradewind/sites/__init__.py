@@ -1,0 +1,1 @@
+"""Member clusters: safe access, sessions, informers, inventory, health, joining and leaving."""

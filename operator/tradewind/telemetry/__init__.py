@@ -1,0 +1,1 @@
+"""What Prometheus says of each site, and how sure we are of it."""

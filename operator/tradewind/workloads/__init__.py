@@ -1,0 +1,1 @@
+"""What a template of each kind means: pods, requests, suspension, status."""
