@@ -1,0 +1,280 @@
+"""What did a cycle decide? Assignments, what waits, and why, as values that nobody may change.
+
+A refusal is a value, never an exception. Explanations of a large federation are long, and most are
+never read: their lists are `LazySequence`s that make an item when it is looked at.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
+from typing import Generic, TypeVar, overload
+
+from tradewind.placement.snapshot import SiteName, Uid
+
+T = TypeVar("T")
+
+
+class Verdict(Enum):
+    """What would have to change before another look is worth it."""
+
+    WAIT = auto()  # capacity, contact: look again when some frees or answers
+    NEVER = auto()  # selector, residency, kind: only a changed spec or site helps
+
+
+class RefusalReason(Enum):
+    """Why a site may not have a workload; the value is the code that objects and metrics show."""
+
+    NO_POLICY = "PolicyNotFound"
+    SELECTOR = "SiteSelectorMismatch"
+    JURISDICTION = "JurisdictionNotAllowed"
+    TAINT = "TaintNotTolerated"
+    CORDONED = "SiteUnschedulable"
+    LATENCY_UNKNOWN = "LatencyUnknown"
+    LATENCY = "LatencyTooHigh"
+    LOST = "SiteLost"
+    UNREACHABLE = "SiteUnreachable"
+    NOT_SYNCED = "InventoryNotSynced"
+    KIND = "KindNotServed"
+    NO_ACCELERATOR = "NoAccelerator"
+    CLASS = "AcceleratorClassMismatch"
+    VENDOR = "AcceleratorVendorMismatch"
+    CHIP_MEMORY = "AcceleratorMemoryTooSmall"
+    CHIP_SPEED = "AcceleratorTooSlow"
+    RESOURCE = "ResourceNotOffered"
+    DEADLINE = "DeadlineUnreachable"
+    TOO_LARGE = "TooLargeForSite"
+    NODE_TAINT = "NodeTaintNotTolerated"
+    ACCELERATORS = "InsufficientAccelerators"
+    CPU = "InsufficientCPU"
+    MEMORY = "InsufficientMemory"
+    PODS = "InsufficientPods"
+    FRAGMENTED = "CapacityFragmented"
+    RESERVED = "CapacityReserved"
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether waiting can help."""
+        return Verdict.WAIT if self in _WAITING else Verdict.NEVER
+
+
+_WAITING = frozenset(
+    {
+        RefusalReason.LATENCY_UNKNOWN,  # the next probe may tell
+        RefusalReason.LOST,
+        RefusalReason.UNREACHABLE,
+        RefusalReason.NOT_SYNCED,
+        RefusalReason.ACCELERATORS,
+        RefusalReason.CPU,
+        RefusalReason.MEMORY,
+        RefusalReason.PODS,
+        RefusalReason.FRAGMENTED,
+        RefusalReason.RESERVED,
+    }
+)
+
+#: A reason for each site, by which `Refusal.site` is empty: no site was even looked at.
+NO_SITE = SiteName("")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A site's no.
+
+    Args:
+        site: which; empty when the refusal is not about one site.
+        reason: its code.
+        message: for people, with the numbers.
+        needed: the figure asked for, in the unit of the message; None where there is none.
+        available: the figure found.
+    """
+
+    site: SiteName
+    reason: RefusalReason
+    message: str
+    needed: float | None = None
+    available: float | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether waiting can help."""
+        return self.reason.verdict
+
+
+class Term(Enum):
+    """One addend of a cost; the value is the name that objects show. The order is the axis K."""
+
+    HARDWARE = "hardware"
+    ELECTRICITY = "electricity"
+    CARBON = "carbon"
+    LATENCY = "latency"
+    DATA = "data"
+    QUEUEING = "queueing"
+    WAITING = "waiting"
+
+
+#: Terms are rounded once, to a millionth of a dollar; totals are sums of rounded terms.
+DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class CostTerms:
+    """What a choice costs, term by term.
+
+    Args:
+        usd: in the order of `Term`, USD, each rounded to `DECIMALS`.
+        assumed_inputs: which inputs were not known and were priced at the stated fallback, sorted.
+
+    >>> CostTerms((0.1, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0)).total
+    0.3
+    """
+
+    usd: tuple[float, ...]
+    assumed_inputs: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> float:
+        """The sum of the terms, USD; exact to `DECIMALS`."""
+        return round(math.fsum(self.usd), DECIMALS)
+
+    def __getitem__(self, term: Term) -> float:
+        return self.usd[TERM_INDEX[term]]
+
+    def as_dict(self) -> dict[str, float]:
+        """Term name to USD, in the order of `Term`."""
+        return {term.value: usd for term, usd in zip(Term, self.usd, strict=True)}
+
+
+TERM_INDEX = {term: index for index, term in enumerate(Term)}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A site and class that would do, at this cost.
+
+    Args:
+        site: where.
+        class_name: on what; None without accelerators.
+        cost: USD for the whole workload.
+        avoid: the PreferNoSchedule taint that is not tolerated, if any: such a site is taken only
+            when no other will do, whatever it costs.
+        run_s: expected run time there, seconds.
+        energy_kwh: expected energy of the run there, PUE included.
+        carbon_kg: expected emissions of the run there, kg CO2e.
+    """
+
+    site: SiteName
+    class_name: str | None
+    cost: CostTerms
+    avoid: str = ""
+    run_s: float = 0.0
+    energy_kwh: float = 0.0
+    carbon_kg: float = 0.0
+
+
+class LazySequence(Sequence[T], Generic[T]):
+    """A sequence whose items are made when they are looked at; equal to any with equal items."""
+
+    __slots__ = ("_length", "_make")
+
+    def __init__(self, length: int, make: Callable[[int], T]) -> None:
+        self._length = length
+        self._make = make
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        if isinstance(index, slice):
+            return tuple(self._make(i) for i in range(*index.indices(self._length)))
+        if not -self._length <= index < self._length:
+            raise IndexError(index)
+        return self._make(index % self._length)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"<{self._length} items>"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a workload goes where it goes: each site stands in exactly one of the three.
+
+    Args:
+        policy: whose prices counted.
+        chosen: None when it waits.
+        alternatives: other candidates, best first; a site may be there once for each class.
+        refused: sites that may not have it, by name.
+    """
+
+    policy: str
+    chosen: Candidate | None
+    alternatives: Sequence[Candidate] = ()
+    refused: Sequence[Refusal] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A workload, or a part of one, goes to a site.
+
+    Args:
+        uid: of the workload; several assignments of one workload are the parts of a split.
+        site: where.
+        class_name: the accelerator class; None without accelerators.
+        resource_name: by which pods ask for that class there.
+        replicas: pods of this part.
+        epoch: fencing number, above every earlier one of the workload.
+        start_at: when to create it.
+        cost: USD, of this part.
+        explanation: why.
+    """
+
+    uid: Uid
+    site: SiteName
+    class_name: str | None
+    resource_name: str | None
+    replicas: int
+    epoch: int
+    start_at: datetime
+    cost: CostTerms
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A workload that no site gets in this cycle."""
+
+    uid: Uid
+    verdict: Verdict
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Eviction:
+    """Running work that is to be ended at a site; `reason` is PascalCase."""
+
+    uid: Uid
+    site: SiteName
+    epoch: int
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a cycle decided, for the snapshot of the same serial."""
+
+    assignments: tuple[Assignment, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    evictions: tuple[Eviction, ...] = field(default=())
+    serial: int = 0

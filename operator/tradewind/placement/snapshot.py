@@ -1,0 +1,339 @@
+"""What does a cycle know? The frozen inputs of `plan()`, and nothing else.
+
+The controller's store freezes what its watches say into a `Snapshot`; the simulator and the tests
+build one by hand. Everything is immutable, so a snapshot may be shared by threads and
+compared between cycles. `views.py` makes these values from the API's models.
+
+Legend of axes, in every array of this package: G shapes, S sites, C accelerator classes, N node
+shapes, P pod sets, R rows (a site and one of its classes), T start slots, K cost terms.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import NewType
+
+from tradewind.api.demand import Demand
+from tradewind.hardware.catalog import Catalog
+
+SiteName = NewType("SiteName", str)
+Uid = NewType("Uid", str)
+
+#: The class of accelerators that no rule recognised; see `hardware.labels`.
+UNKNOWN_CLASS = "unknown"
+
+
+class SignalState(Enum):
+    """How far a signal can be trusted."""
+
+    CURRENT = "Current"
+    STALE = "Stale"
+    FALLBACK = "Fallback"  # the site's own stated figure, for want of a measurement
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SignalValue:
+    """One signal of a site; the unit is that of the field that holds it."""
+
+    value: float | None = None
+    state: SignalState = SignalState.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A taint of a site or of a node, with Kubernetes' meaning.
+
+    `effect` is NoSchedule, NoExecute or PreferNoSchedule.
+    """
+
+    key: str
+    value: str = ""
+    effect: str = "NoSchedule"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeShape:
+    """Nodes of a site that have exactly the same left, for pods that ask.
+
+    Args:
+        free_cpu_millis: allocatable less what bound pods request, on each node.
+        free_memory_bytes: likewise.
+        free_pods: pods that the kubelet still takes.
+        accelerators: (class, resource name, free units), one entry for each resource of the node.
+        taints: the nodes' taints; cordoned and unready nodes are in no node shape at all.
+        nodes: how many nodes are alike.
+        other_resources: further extended resources, such as NICs: (resource name, free units).
+    """
+
+    free_cpu_millis: int
+    free_memory_bytes: int
+    free_pods: int
+    accelerators: tuple[tuple[str, str, int], ...] = ()
+    taints: tuple[Taint, ...] = ()
+    nodes: int = 1
+    other_resources: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SiteAccelerator:
+    """What is known of one accelerator class at a site, whether or not any is free.
+
+    Args:
+        class_name: of the catalogue, or `unknown`.
+        resource_name: by which pods ask for it there.
+        vendor: `nvidia`, `huawei`, …; empty when not known.
+        allocatable: units at the site, free or not; None when not counted.
+        memory_gib: of one unit, if the site tells; else the catalogue's figure counts.
+    """
+
+    class_name: str
+    resource_name: str
+    vendor: str = ""
+    allocatable: int | None = None
+    memory_gib: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """What a site charges, USD an hour; electricity apart. None or absent: not stated."""
+
+    accelerator_hour: Mapping[str, float] = field(default_factory=dict)
+    cpu_hour: float | None = None
+    memory_gib_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """What must stay free for the site's own users.
+
+    `spec.reserved` less what those users' pods take already, in absolute amounts: a share that is
+    in use needs no second reserve.
+    """
+
+    cpu_millis: int = 0
+    memory_bytes: int = 0
+    accelerators: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """A ComputeSite as placement sees it.
+
+    Args:
+        name: of the ComputeSite.
+        labels: of the ComputeSite; what site selectors match.
+        region: free id that latency speaks of.
+        jurisdiction: ISO 3166-1 alpha-2, or -2 subdivision such as `US-CA`.
+        taints: of the site.
+        unschedulable: the site is cordoned.
+        reachable: its API server answers.
+        synced: its inventory has been listed whole and is being watched.
+        kinds: template kinds it serves, `apiVersion/Kind` as in `Demand.kind`.
+        node_shapes: free capacity; bound pods are subtracted, assumed placements are not.
+        accelerators: the classes the site has; empty: those of the node shapes.
+        carbon_intensity: location-based average, gCO2e/kWh.
+        price_per_mwh: electricity, USD.
+        load: share of the site in use, 0 to 1.
+        pue: facility energy over IT energy.
+        latency_ms: round trip from a consumer region, milliseconds.
+        pricing: what the site charges.
+        reserved: what must stay free.
+    """
+
+    name: SiteName
+    labels: Mapping[str, str] = field(default_factory=dict)
+    region: str = ""
+    jurisdiction: str = ""
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+    reachable: bool = True
+    synced: bool = True
+    kinds: frozenset[str] = frozenset()
+    node_shapes: tuple[NodeShape, ...] = ()
+    accelerators: tuple[SiteAccelerator, ...] = ()
+    carbon_intensity: SignalValue = SignalValue()
+    price_per_mwh: SignalValue = SignalValue()
+    load: SignalValue = SignalValue()
+    pue: SignalValue = SignalValue()
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
+    pricing: Pricing = Pricing()
+    reserved: Reserve = Reserve()
+
+
+@dataclass(frozen=True, slots=True)
+class Toleration:
+    """A toleration of a site's taints; an empty key with `Exists` tolerates all."""
+
+    key: str = ""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRule:
+    """One requirement on a site's labels: `operator` is In, NotIn, Exists or DoesNotExist."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AcceleratorNeed:
+    """Which accelerators will do; empty and None mean "any"."""
+
+    classes: tuple[str, ...] = ()
+    vendors: tuple[str, ...] = ()
+    min_memory_gib: float | None = None
+    min_tflops: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementNeed:
+    """Where a workload may run, and what distance costs it.
+
+    Args:
+        site_selector: all must hold.
+        tolerations: of site taints.
+        jurisdictions: where it may run; `US` admits `US-CA`; empty: anywhere.
+        latency_from: (consumer region, share of the consumers).
+        max_latency_ms: hard limit to every region of `latency_from`.
+        data: (site where input lies, GiB).
+        max_sites: the most sites it may be split over.
+        min_replicas_per_site: of each part of a split.
+    """
+
+    site_selector: tuple[LabelRule, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    jurisdictions: tuple[str, ...] = ()
+    latency_from: tuple[tuple[str, float], ...] = ()
+    max_latency_ms: float | None = None
+    data: tuple[tuple[SiteName, float], ...] = ()
+    max_sites: int = 1
+    min_replicas_per_site: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeNeed:
+    """How long a workload runs, and when it must be done.
+
+    Args:
+        duration_s: expected on `reference_class`; None when the user does not know.
+        reference_class: empty: the engine's default reference.
+        deadline: the latest end.
+        max_delay_s: how long it may wait by choice.
+        checkpoint_s: interval of checkpoints; None: it may not be moved.
+    """
+
+    duration_s: float | None = None
+    reference_class: str = ""
+    deadline: datetime | None = None
+    max_delay_s: float = 0.0
+    checkpoint_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentPart:
+    """A part of a workload that has been placed."""
+
+    site: SiteName
+    class_name: str | None
+    replicas: int
+    epoch: int
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadView:
+    """An AIWorkload as placement sees it; a suspended one is not given to the engine.
+
+    Args:
+        uid: of the AIWorkload.
+        namespace: of the AIWorkload.
+        name: of the AIWorkload.
+        generation: of the spec that was read.
+        created: creation time, aware.
+        priority: higher first.
+        workload_class: Training, Inference or Batch.
+        demand: pods and what each asks for.
+        accelerator: which accelerators will do.
+        placement: where it may run.
+        runtime: how long it runs and by when.
+        policy: name of the PlacementPolicy.
+        queue: name of the ComputeQueue; empty: none.
+        epoch: the highest epoch ever written for it; 0 when never placed.
+        excluded_sites: sites lost with a part of it; they get nothing of it until they are back.
+        current: its parts that stand.
+    """
+
+    uid: Uid
+    namespace: str
+    name: str
+    generation: int
+    created: datetime
+    demand: Demand
+    priority: int = 0
+    workload_class: str = "Training"
+    accelerator: AcceleratorNeed = AcceleratorNeed()
+    placement: PlacementNeed = PlacementNeed()
+    runtime: RuntimeNeed = RuntimeNeed()
+    policy: str = ""
+    queue: str = ""
+    epoch: int = 0
+    excluded_sites: frozenset[SiteName] = frozenset()
+    current: tuple[CurrentPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """A placement that no watch has shown yet: its capacity is spoken for."""
+
+    site: SiteName
+    class_name: str | None
+    demand: Demand
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPrices:
+    """A PlacementPolicy's prices, USD.
+
+    Args:
+        carbon_per_tonne: a tonne of CO2e.
+        wait_per_hour: an hour of a workload's waiting.
+        latency_per_ms_hour: a millisecond of round trip, for an hour of running.
+        data_per_gib: a GiB moved between sites.
+        move_per_accelerator_hour: an accelerator hour lost by moving.
+    """
+
+    carbon_per_tonne: float = 0.0
+    wait_per_hour: float = 0.0
+    latency_per_ms_hour: float = 0.0
+    data_per_gib: float = 0.0
+    move_per_accelerator_hour: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The frozen inputs of a cycle.
+
+    Args:
+        sites: in any order.
+        pending: workloads without a placement, in any order.
+        running: workloads that are placed.
+        policies: by name; a workload whose policy is missing waits.
+        catalog: the accelerator classes, with the cluster's overrides.
+        serial: of the cycle, for logs and for the plan.
+        assumed: placements that `node_shapes` do not show yet.
+    """
+
+    sites: tuple[SiteView, ...]
+    pending: tuple[WorkloadView, ...]
+    policies: Mapping[str, PolicyPrices]
+    catalog: Catalog
+    running: tuple[WorkloadView, ...] = ()
+    assumed: tuple[Assumed, ...] = ()
+    serial: int = 0
