@@ -15,6 +15,7 @@ from enum import Enum
 from typing import NewType
 
 from tradewind.api.demand import Demand
+from tradewind.api.fields import LabelSelectorRequirement, Taint, Toleration
 from tradewind.hardware.catalog import Catalog
 
 SiteName = NewType("SiteName", str)
@@ -39,18 +40,6 @@ class SignalValue:
 
     value: float | None = None
     state: SignalState = SignalState.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class Taint:
-    """A taint of a site or of a node, with Kubernetes' meaning.
-
-    `effect` is NoSchedule, NoExecute or PreferNoSchedule.
-    """
-
-    key: str
-    value: str = ""
-    effect: str = "NoSchedule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,25 +152,6 @@ class SiteView:
 
 
 @dataclass(frozen=True, slots=True)
-class Toleration:
-    """A toleration of a site's taints; an empty key with `Exists` tolerates all."""
-
-    key: str = ""
-    operator: str = "Equal"
-    value: str = ""
-    effect: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelRule:
-    """One requirement on a site's labels: `operator` is In, NotIn, Exists or DoesNotExist."""
-
-    key: str
-    operator: str
-    values: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class AcceleratorNeed:
     """Which accelerators will do; empty and None mean "any"."""
 
@@ -206,7 +176,7 @@ class PlacementNeed:
         min_replicas_per_site: of each part of a split.
     """
 
-    site_selector: tuple[LabelRule, ...] = ()
+    site_selector: tuple[LabelSelectorRequirement, ...] = ()
     tolerations: tuple[Toleration, ...] = ()
     jurisdictions: tuple[str, ...] = ()
     latency_from: tuple[tuple[str, float], ...] = ()
@@ -276,7 +246,7 @@ class WorkloadView:
     created: datetime
     demand: Demand
     priority: int = 0
-    workload_class: str = "Training"
+    workload_class: str = "Batch"
     accelerator: AcceleratorNeed = AcceleratorNeed()
     placement: PlacementNeed = PlacementNeed()
     runtime: RuntimeNeed = RuntimeNeed()
