@@ -54,6 +54,7 @@ class KeyedQueue(Generic[K]):
         self._again: set[K] = set()
         self._backoffs: dict[K, Backoff] = {}
         self._later: list[tuple[float, int, K]] = []
+        self._due: dict[K, float] = {}
         self._order = itertools.count()
         self._wake = asyncio.Semaphore(0)
         self._timer_changed = asyncio.Event()
@@ -68,17 +69,20 @@ class KeyedQueue(Generic[K]):
             self._wake.release()
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Handle the key after a wait; an earlier `add` does not cancel it."""
-        if seconds <= 0:
-            self.add(key)
+        """Handle the key after a wait, unless it is due sooner already."""
+        due = self._clock.monotonic() + seconds
+        if self._due.get(key, float("inf")) <= due:
             return
-        heapq.heappush(self._later, (self._clock.monotonic() + seconds, next(self._order), key))
-        self._timer_changed.set()
+        self._due[key] = due
+        heapq.heappush(self._later, (due, next(self._order), key))
+        if self._later[0][2] == key:
+            self._timer_changed.set()
 
     def forget(self, key: K) -> None:
         """Drop what is remembered of a key that will not come back."""
         self._backoffs.pop(key, None)
         self._again.discard(key)
+        self._due.pop(key, None)
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._active)
@@ -133,7 +137,10 @@ class KeyedQueue(Generic[K]):
         while True:
             now = self._clock.monotonic()
             while self._later and self._later[0][0] <= now:
-                self.add(heapq.heappop(self._later)[2])
+                due, _, key = heapq.heappop(self._later)
+                if self._due.get(key) == due:  # else it was brought forward, or forgotten
+                    del self._due[key]
+                    self.add(key)
             self._timer_changed.clear()
             if not self._later:
                 await self._timer_changed.wait()

@@ -1,0 +1,422 @@
+"""AIWorkload: a piece of AI work that may run at any site which suits it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from tradewind.api.fields import (
+    Condition,
+    Duration,
+    LabelSelector,
+    Model,
+    ObjectMeta,
+    Timestamp,
+    Toleration,
+)
+
+
+class WorkloadClass(StrEnum):
+    """What sort of work it is; sets the defaults of gang, splitting, deferral and failover."""
+
+    TRAINING = "Training"
+    INFERENCE = "Inference"
+    BATCH = "Batch"
+
+
+class AcceleratorRequirement(Model):
+    """Which accelerators will do, in terms of no maker; how many stands in the template."""
+
+    classes: tuple[str, ...] = ()
+    """Names of AcceleratorClasses, any of which will do; empty: any that satisfies the rest."""
+    vendors: tuple[str, ...] = ()
+    """Makers, any of which will do, such as nvidia, amd, huawei; empty: any."""
+    min_memory_gib: float | None = Field(None, alias="minMemoryGiB", ge=0)
+    """Least memory of one accelerator, GiB."""
+    min_tflops: float | None = Field(None, alias="minTFLOPS", ge=0)
+    """Least dense BF16 throughput of one accelerator, TFLOPS."""
+
+
+class VariantWhen(Model):
+    """On which hardware a variant applies."""
+
+    vendor: str = ""
+    """The accelerator's maker; empty: any."""
+    class_name: str = Field("", alias="class")
+    """Name of an AcceleratorClass; empty: any."""
+
+
+class VariantContainer(Model):
+    """What changes in one container on other hardware."""
+
+    name: str
+    """The container's name in the template."""
+    image: str | None = None
+    """Image in place of the template's."""
+    command: tuple[str, ...] | None = None
+    """Entrypoint in place of the template's."""
+    args: tuple[str, ...] | None = None
+    """Arguments in place of the template's."""
+    env: tuple[dict[str, Any], ...] = ()
+    """Environment variables, merged by name into the template's."""
+    resources: dict[str, Any] | None = None
+    """Resource requests and limits, merged into the template's."""
+
+
+class Variant(Model):
+    """What changes in the template on other hardware; the first variant that fits applies."""
+
+    when: VariantWhen
+    """On which hardware."""
+    containers: tuple[VariantContainer, ...] = ()
+    """What changes in which container."""
+
+
+class LatencyOrigin(Model):
+    """A region from which the work is used."""
+
+    region: str
+    """Region id, as in the sites' measured latencies."""
+    share: float = Field(1.0, ge=0, le=1)
+    """Share of the use that comes from there."""
+
+
+class LatencySpec(Model):
+    """How near the consumers the work must be."""
+
+    from_: tuple[LatencyOrigin, ...] = Field((), alias="from")
+    """Where the consumers are; the distance is priced by share."""
+    max_milliseconds: float | None = Field(None, gt=0)
+    """Most round trip to each of these regions, milliseconds: a hard limit."""
+
+
+class DataPlace(Model):
+    """Input that lies at a site: elsewhere, transfer time and egress are priced."""
+
+    site: str
+    """Name of the ComputeSite."""
+    size_gib: float = Field(alias="sizeGiB", ge=0)
+    """Size, GiB."""
+
+
+class SplitSpec(Model):
+    """How replicas may be spread over sites; for Inference and Batch."""
+
+    max_sites: int = Field(1, ge=1)
+    """The most sites."""
+    min_replicas_per_site: int = Field(1, ge=1)
+    """The fewest replicas at each."""
+
+
+class PlacementSpec(Model):
+    """Where the work may run."""
+
+    site_selector: LabelSelector = LabelSelector()
+    """Labels of the ComputeSites that may have it."""
+    tolerations: tuple[Toleration, ...] = ()
+    """Taints of sites that it puts up with."""
+    jurisdictions: tuple[str, ...] = ()
+    """Where its data may be, ISO 3166-1 alpha-2 or -2; US admits US-CA. A hard limit; empty:
+    anywhere."""
+    latency: LatencySpec | None = None
+    """How near the consumers it must be."""
+    data: tuple[DataPlace, ...] = ()
+    """Where its input lies."""
+    split: SplitSpec | None = None
+    """How its replicas may be spread."""
+
+
+class Checkpoint(Model):
+    """The work saves its progress and can go on from there at another site."""
+
+    interval: Duration
+    """Time between two checkpoints: at most this much is lost by a move."""
+
+
+class RuntimeSpec(Model):
+    """How long the work runs and when it must be done."""
+
+    duration: Duration | None = None
+    """Expected run time on the reference class, such as 6h."""
+    reference_class: str = ""
+    """The AcceleratorClass on which the duration was taken; empty: nvidia-a100-sxm-80gb."""
+    deadline: Timestamp | None = None
+    """When it must be done."""
+    max_delay: Duration = 0.0
+    """How long it may wait for a cheaper or cleaner hour; 0: runs at once."""
+    checkpoint: Checkpoint | None = None
+    """Present when the work may be moved."""
+
+
+class FailoverMode(StrEnum):
+    """What becomes of work whose site is lost."""
+
+    RECREATE = "Recreate"
+    NEVER = "Never"
+
+
+class Failover(Model):
+    """What happens when the site stops answering."""
+
+    after: Duration = 300.0
+    """How long the site may be silent before the work starts elsewhere."""
+    mode: FailoverMode = FailoverMode.RECREATE
+    """Recreate: start it elsewhere under a higher epoch. Never: wait for the site."""
+
+
+class PatchOperation(Model):
+    """One operation of a JSON patch (RFC 6902)."""
+
+    op: str
+    """add, remove, replace, move, copy or test."""
+    path: str
+    """JSON pointer into the template."""
+    from_: str | None = Field(None, alias="from")
+    """JSON pointer, for move and copy."""
+    value: Any = None
+    """The value, for add, replace and test."""
+
+
+class Override(Model):
+    """A change to the template at some sites."""
+
+    site_selector: LabelSelector = LabelSelector()
+    """Labels of the ComputeSites at which it applies."""
+    patch: tuple[PatchOperation, ...]
+    """What changes; applied after variants."""
+
+
+class WorkloadSpec(Model):
+    """What is to run, and what matters about where and when."""
+
+    class_name: WorkloadClass = Field(WorkloadClass.BATCH, alias="class")
+    """Training, Inference or Batch."""
+    policy: str = ""
+    """Name of the PlacementPolicy whose prices count; empty: the operator's default."""
+    queue: str = ""
+    """Name of the ComputeQueue that it is charged to."""
+    priority: int = 0
+    """Higher goes first."""
+    suspend: bool = False
+    """While true it is not placed, and leaves its site if it was."""
+    template: dict[str, Any]
+    """The object to run: a batch/v1 Job or an apps/v1 Deployment. Chips are asked for by the
+    resource tradewind.dev/accelerator."""
+    accelerator: AcceleratorRequirement = AcceleratorRequirement()
+    """Which accelerators will do."""
+    variants: tuple[Variant, ...] = ()
+    """What changes on other hardware."""
+    placement: PlacementSpec = PlacementSpec()
+    """Where it may run."""
+    runtime: RuntimeSpec = RuntimeSpec()
+    """How long it runs, and by when."""
+    failover: Failover = Failover()
+    """What happens when its site is lost."""
+    overrides: tuple[Override, ...] = ()
+    """Changes to the template at some sites."""
+    ttl_after_finished: Duration | None = None
+    """How long the workload is kept after it finished; unset: for ever."""
+
+
+class WorkloadPhase(StrEnum):
+    """A summary for people; the conditions are the truth."""
+
+    PENDING = "Pending"
+    DEFERRED = "Deferred"
+    SUSPENDED = "Suspended"
+    PLACED = "Placed"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    DELETING = "Deleting"
+
+
+class PlacementPhase(StrEnum):
+    """How far a placement is."""
+
+    ASSIGNED = "Assigned"
+    DISPATCHED = "Dispatched"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    EVICTING = "Evicting"
+    LOST = "Lost"
+
+
+class ObjectReference(Model):
+    """An object at a site."""
+
+    api_version: str
+    """Its API group and version."""
+    kind: str
+    """Its kind."""
+    namespace: str = ""
+    """Its namespace."""
+    name: str
+    """Its name."""
+    uid: str = ""
+    """Its uid there."""
+
+
+class Placement(Model):
+    """A part of the work at a site."""
+
+    site: str
+    """Name of the ComputeSite."""
+    epoch: int
+    """Fencing number: objects of a lower epoch are removed before anything new starts."""
+    replicas: int = 1
+    """Pods of this part."""
+    accelerator_class: str | None = None
+    """AcceleratorClass that it runs on; absent for work without accelerators."""
+    object: ObjectReference | None = None
+    """The object that runs it, once it was created."""
+    phase: PlacementPhase = PlacementPhase.ASSIGNED
+    """How far it is."""
+    ready_replicas: int | None = None
+    """Pods that are ready."""
+    started_at: Timestamp | None = None
+    """When it began to run."""
+    finished_at: Timestamp | None = None
+    """When it ended."""
+    message: str = ""
+    """What the site says of it."""
+
+
+class Alternative(Model):
+    """A site that would have done, at a higher cost."""
+
+    site: str
+    """Name of the ComputeSite."""
+    accelerator_class: str | None = None
+    """AcceleratorClass that it would run on."""
+    cost_usd: float = Field(alias="costUSD")
+    """What it would cost, USD."""
+    terms: dict[str, float] = Field(default_factory=dict)
+    """The cost by term, USD."""
+
+
+class RefusalSummary(Model):
+    """The sites that said no for one reason."""
+
+    reason: str
+    """The reason's code."""
+    count: int = 1
+    """How many sites."""
+    sites: tuple[str, ...] = ()
+    """Some of them."""
+    example: str = ""
+    """The message of one of them, with its numbers."""
+
+
+class Decision(Model):
+    """Why the work is where it is, or nowhere."""
+
+    at: Timestamp
+    """When it was decided."""
+    policy: str = ""
+    """Whose prices counted."""
+    reason: str = ""
+    """Placed, or why not, in PascalCase."""
+    message: str = ""
+    """The same for people."""
+    start_at: Timestamp | None = None
+    """When it is to start."""
+    cost_usd: float | None = Field(None, alias="costUSD")
+    """What it costs there, USD; the sum of the terms."""
+    terms: dict[str, float] = Field(default_factory=dict)
+    """The cost by term, USD."""
+    assumed_inputs: tuple[str, ...] = ()
+    """Inputs that were not known and were priced at their stated fallback."""
+    alternatives: tuple[Alternative, ...] = ()
+    """The next best choices."""
+    refused: tuple[RefusalSummary, ...] = ()
+    """Why the other sites could not have it."""
+    inputs_age: Duration | None = None
+    """Age of the oldest signal that went into it."""
+
+
+class Estimate(Model):
+    """What the work is expected to take where it was placed."""
+
+    energy_kwh: float | None = Field(None, alias="energyKWh")
+    """Energy at the meter, kWh."""
+    carbon_kg: float | None = Field(None, alias="carbonKg")
+    """Emissions, kg CO2e."""
+    cost_usd: float | None = Field(None, alias="costUSD")
+    """Money, USD."""
+    start_at: Timestamp | None = None
+    """When it starts."""
+    finish_at: Timestamp | None = None
+    """When it ends."""
+
+
+class Usage(Model):
+    """What the work has taken so far."""
+
+    accelerator_hours: float = 0.0
+    """Accelerator hours."""
+    energy_kwh: float = Field(0.0, alias="energyKWh")
+    """Energy at the meter, kWh."""
+    carbon_kg: float = Field(0.0, alias="carbonKg")
+    """Emissions, kg CO2e."""
+    cost_usd: float = Field(0.0, alias="costUSD")
+    """Money, USD."""
+
+
+class HistoryEntry(Model):
+    """A change of place."""
+
+    at: Timestamp
+    """When."""
+    from_: str = Field("", alias="from")
+    """The site, or sites, before."""
+    to: str = ""
+    """The site, or sites, after."""
+    reason: str
+    """Why, in PascalCase."""
+
+
+class WorkloadStatus(Model):
+    """What Tradewind made of it."""
+
+    observed_generation: int | None = None
+    """The generation of the spec that this speaks of."""
+    phase: WorkloadPhase = WorkloadPhase.PENDING
+    """A summary for people; the conditions are the truth."""
+    epoch: int = 0
+    """The last fencing number given out."""
+    conditions: tuple[Condition, ...] = ()
+    """QuotaReserved, Placed, Dispatched, Ready, Reconciling, Stalled, Succeeded, Failed."""
+    sites: str = ""
+    """The sites that have it, for the table."""
+    replicas: int = 0
+    """Pods of all parts."""
+    ready_replicas: int = 0
+    """Pods that are ready, of all parts."""
+    placements: tuple[Placement, ...] = ()
+    """Its parts, one a site."""
+    decision: Decision | None = None
+    """Why it is where it is."""
+    estimate: Estimate | None = None
+    """What it is expected to take."""
+    usage: Usage | None = None
+    """What it has taken."""
+    history: tuple[HistoryEntry, ...] = ()
+    """Its last changes of place."""
+
+
+class AIWorkload(Model):
+    """A piece of AI work that may run at any site which suits it."""
+
+    api_version: str = ""
+    kind: str = "AIWorkload"
+    metadata: ObjectMeta
+    spec: WorkloadSpec
+    status: WorkloadStatus | None = None
+
+    @property
+    def created(self) -> datetime | None:
+        """When the hub took it."""
+        return self.metadata.creation_timestamp

@@ -1,0 +1,142 @@
+"""What is known of each row's accelerators, and which of them will do for a shape?
+
+Facts come from the catalogue; a site's own word on memory and vendor goes first. An accelerator
+that nobody recognised serves work that asks for a vendor or for nothing: what is not known of it
+is never taken as enough.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tradewind.hardware.catalog import Catalog, HardwareClass
+from tradewind.placement.config import EngineConfig
+from tradewind.placement.plan import RefusalReason
+from tradewind.placement.shapes import Shape
+from tradewind.placement.snapshot import SiteAccelerator
+from tradewind.placement.table import F64, SiteTable, clean
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One class of accelerators as a site has it; None and NaN: not known.
+
+    Args:
+        accelerator: as the site lists it.
+        vendor: empty when not known.
+        memory_gib: of one unit.
+        tflops: dense BF16, what `minTFLOPS` speaks of.
+        speed: effective BF16 TFLOPS, what run times are scaled by.
+        draw_watts: of one unit at work.
+        price_hour: the catalogue's reference price, USD.
+    """
+
+    accelerator: SiteAccelerator
+    vendor: str
+    memory_gib: float
+    tflops: float
+    speed: float
+    draw_watts: float
+    price_hour: float
+
+
+def chip_of(accelerator: SiteAccelerator, catalog: Catalog, config: EngineConfig) -> Chip:
+    """What is known of a site's accelerator."""
+    found = catalog.get(accelerator.class_name)
+    if found is None:
+        memory = clean(accelerator.memory_gib)
+        unknown = math.nan
+        return Chip(accelerator, accelerator.vendor, memory, unknown, unknown, unknown, unknown)
+    listed = clean(accelerator.memory_gib)
+    return Chip(
+        accelerator,
+        accelerator.vendor or found.vendor,
+        clean(found.memory_gib) if math.isnan(listed) else listed,
+        clean(found.bf16_tflops),
+        clean(found.speed, low=1e-9),
+        draw_watts(found, config),
+        clean(found.price_per_hour),
+    )
+
+
+def draw_watts(hardware: HardwareClass, config: EngineConfig) -> float:
+    """What one unit at work draws, watts: idle power plus its share of the way to rated power.
+
+    Rated power alone would be a cap, not a draw.
+    """
+    most = clean(hardware.tdp_watts, low=1e-9)
+    idle = clean(hardware.idle_watts)
+    if math.isnan(idle):
+        idle = config.idle_share * most
+    return idle + config.utilisation * max(0.0, most - idle)
+
+
+class Chips:
+    """The accelerators of all rows, as columns; NaN where unknown or without accelerators.
+
+    Attributes:
+        known: R entries; None for the rows without accelerators.
+        speed: (R,) effective BF16 TFLOPS.
+        draw_watts: (R,) of one unit at work.
+        price_hour: (R,) USD per unit; the site's price, else the catalogue's.
+        price_stated: (R,) whether the site states it.
+    """
+
+    def __init__(self, table: SiteTable, catalog: Catalog, config: EngineConfig) -> None:
+        made: dict[SiteAccelerator, Chip] = {}
+        self.known: list[Chip | None] = []
+        for accelerator in table.row_accelerator:
+            if accelerator is not None and accelerator not in made:
+                made[accelerator] = chip_of(accelerator, catalog, config)
+            self.known.append(None if accelerator is None else made[accelerator])
+        self.speed = _column([math.nan if c is None else c.speed for c in self.known])
+        self.draw_watts = _column([math.nan if c is None else c.draw_watts for c in self.known])
+        stated = _column(
+            [
+                math.nan
+                if accelerator is None
+                else clean(table.sites[s].pricing.accelerator_hour.get(accelerator.class_name))
+                for s, accelerator in zip(
+                    table.row_site.tolist(), table.row_accelerator, strict=True
+                )
+            ]
+        )
+        listed = _column([math.nan if c is None else c.price_hour for c in self.known])
+        self.price_stated = ~np.isnan(stated)
+        self.price_hour = np.where(self.price_stated, stated, listed)
+        self._distinct = made
+
+
+def _column(values: Sequence[float]) -> F64:
+    return np.array(values, np.float64)
+
+
+def chip_refusal(shape: Shape, named: frozenset[str], chip: Chip) -> RefusalReason | None:
+    """Why an accelerator will not do for a shape; None when it will.
+
+    Args:
+        shape: whose need counts.
+        named: resources that the template names itself.
+        chip: the accelerator.
+    """
+    need = shape.accelerator
+    neutral = any(pod.accelerators > 0 for pod in shape.demand.pods)
+    if not neutral and chip.accelerator.resource_name not in named:
+        return RefusalReason.RESOURCE
+    if need.classes and not any(same_class(chip, name) for name in need.classes):
+        return RefusalReason.CLASS
+    if need.vendors and chip.vendor not in need.vendors:
+        return RefusalReason.VENDOR
+    # Written so that NaN, "not known", refuses.
+    if need.min_memory_gib and not chip.memory_gib >= need.min_memory_gib:
+        return RefusalReason.CHIP_MEMORY
+    if need.min_tflops and not chip.tflops >= need.min_tflops:
+        return RefusalReason.CHIP_SPEED
+    return None
+
+
+def same_class(chip: Chip, name: str) -> bool:
+    """Whether an accelerator is of the class, or of a class of the family, that was asked for."""
+    return chip.accelerator.class_name == name

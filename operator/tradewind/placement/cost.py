@@ -1,0 +1,238 @@
+"""What does a shape cost on each row, in USD, term by term (DESIGN 5)?
+
+Symbols, for one workload of the shape on row r at site s:
+
+    run       hours it runs: duration × speed(reference) / speed(r). Work without accelerators, and
+              services, run as long everywhere; a service is priced for a stated horizon.
+    power     kW at the meter: (units × draw(r) + cores × W + GiB × W) / 1000 × PUE(s)
+    hardware  run × (units × price(r) + cores × cpu(s) + GiB × memory(s))
+    electricity  run × power × USD/MWh(s) / 1000
+    carbon    run × power × gCO2e/kWh(s) / 1e6 × USD/t
+    latency   run × Σ share × ms(region, s) × USD/(ms·h)
+    data      Σ GiB elsewhere × (USD/GiB + hours to move it × USD/h of waiting)
+    queueing  wait(load(s)) × USD/h of waiting, see `queue_hours`
+    waiting   0: this engine starts work at once
+
+Intensity is the location-based average of now; a later engine prices it over the run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tradewind.hardware.catalog import Catalog
+from tradewind.placement.config import EngineConfig
+from tradewind.placement.inputs import Input, Inputs, price_or_zero
+from tradewind.placement.plan import DECIMALS, TERM_INDEX, CostTerms, Term
+from tradewind.placement.shapes import Shape
+from tradewind.placement.snapshot import PolicyPrices, SiteName
+from tradewind.placement.table import F64, I64, Mask, SiteTable, clean
+
+#: No term is above this, so that seven of them keep their sixth decimal in a float.
+MOST_USD = 1e8
+
+#: Its work has no end of its own: it is priced for a horizon, and faster chips do not shorten it.
+SERVICE_CLASS = "Inference"
+
+_GIB = 2**30
+_GBIT_PER_GIB = 8 * _GIB / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What the whole gang takes on a row, however many there are of it.
+
+    Args:
+        units: (R',) accelerators.
+        cores: cores.
+        memory_gib: GiB.
+        servers: (R',) how many such gangs the row would hold, at least 1.
+    """
+
+    units: F64
+    cores: float
+    memory_gib: float
+    servers: F64
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Costs of a shape on some rows.
+
+    Args:
+        terms: (K, R') USD, rounded; the axis K is the order of `Term`.
+        total: (R',) USD, the sum of the rounded terms.
+        run_s: (R',) seconds.
+        transfer_s: (R',) seconds until the input is there.
+        energy_kwh: (R',).
+        carbon_kg: (R',).
+        assumed: names of inputs, with (R',) where they were assumed.
+    """
+
+    terms: F64
+    total: F64
+    run_s: F64
+    transfer_s: F64
+    energy_kwh: F64
+    carbon_kg: F64
+    assumed: tuple[tuple[str, Mask], ...]
+
+    def at(self, place: int) -> CostTerms:
+        """The terms of one row, by its place on R'."""
+        names = sorted(name for name, where in self.assumed if where[place])
+        return CostTerms(tuple(self.terms[:, place].tolist()), tuple(names))
+
+
+def queue_hours(run_h: F64, load: F64, servers: F64) -> F64:
+    """How long work waits at a site that is this busy, hours.
+
+    Sakasegawa's approximation for M/M/c queues, run × ρ^(√(2(c+1)) - 1) / (c (1 - ρ)): "An
+    approximation formula L_q ≈ α ρ^β / (1 - ρ)", Annals of the Institute of Statistical
+    Mathematics 29 (1977). Exact for one server; grows with the load, falls with the servers.
+
+    Args:
+        run_h: (R',) run time of one gang.
+        load: (R',) 0 to the cap, below 1.
+        servers: (R',) gangs that run at the same time, at least 1.
+
+    >>> one = np.ones(1)
+    >>> queue_hours(2 * one, 0.5 * one, one).item()  # M/M/1: run × ρ / (1 - ρ)
+    2.0
+    """
+    waits: F64 = run_h * load ** (np.sqrt(2 * (servers + 1)) - 1) / (servers * (1 - load))
+    return waits
+
+
+class Pricer:
+    """Prices shapes on rows; made once a cycle.
+
+    Args:
+        table: the sites.
+        inputs: cleaned figures.
+        catalog: for the speed of reference classes.
+        config: stated figures.
+    """
+
+    def __init__(
+        self, table: SiteTable, inputs: Inputs, catalog: Catalog, config: EngineConfig
+    ) -> None:
+        self._table = table
+        self._in = inputs
+        self._catalog = catalog
+        self._config = config
+
+    def price(self, shape: Shape, prices: PolicyPrices, rows: I64, takes: Footprint) -> Costs:
+        """Price a shape on some rows.
+
+        Args:
+            shape: whose duration, data and consumers count.
+            prices: of its policy.
+            rows: (R',) places on the axis R.
+            takes: what one gang takes there.
+        """
+        known = self._in
+        site = self._table.row_site[rows]
+        run_h, assumed = self._run_hours(shape, rows, takes)
+        kwh = run_h * self._kilowatts(rows, site, takes)
+        grams = kwh * known.carbon_intensity.values[site]
+        wait_price = price_or_zero(prices.wait_per_hour)
+        gib, hours = self._transfer(shape.placement.data, site)
+        terms = np.zeros((len(Term), len(rows)))
+        terms[TERM_INDEX[Term.HARDWARE]] = run_h * (
+            takes.units * known.accelerator_hour.values[rows]
+            + takes.cores * known.cpu_hour.values[site]
+            + takes.memory_gib * known.memory_gib_hour.values[site]
+        )
+        terms[TERM_INDEX[Term.ELECTRICITY]] = kwh / 1000 * known.price_per_mwh.values[site]
+        terms[TERM_INDEX[Term.CARBON]] = grams / 1e6 * price_or_zero(prices.carbon_per_tonne)
+        terms[TERM_INDEX[Term.LATENCY]] = (
+            run_h * self._distance(shape, site) * price_or_zero(prices.latency_per_ms_hour)
+        )
+        terms[TERM_INDEX[Term.DATA]] = gib * price_or_zero(prices.data_per_gib) + hours * wait_price
+        waits = queue_hours(run_h, known.load.values[site], takes.servers)
+        terms[TERM_INDEX[Term.QUEUEING]] = waits * wait_price
+        # Rounded here and nowhere else: every total is a sum of these very numbers.
+        terms = np.round(np.clip(terms, 0.0, MOST_USD), DECIMALS)
+        return Costs(
+            terms=terms,
+            total=np.round(terms.sum(axis=0), DECIMALS),
+            run_s=run_h * 3600,
+            transfer_s=hours * 3600,
+            energy_kwh=kwh,
+            carbon_kg=grams / 1000,
+            assumed=(*assumed, *self._assumed(shape, prices, rows, site, takes)),
+        )
+
+    def _run_hours(
+        self, shape: Shape, rows: I64, takes: Footprint
+    ) -> tuple[F64, list[tuple[str, Mask]]]:
+        """(R',) hours the shape runs, and what was assumed for it."""
+        config, runtime = self._config, shape.runtime
+        everywhere = np.ones(len(rows), bool)
+        assumed: list[tuple[str, Mask]] = []
+        duration_s = clean(runtime.duration_s)
+        serves = shape.workload_class == SERVICE_CLASS
+        if np.isnan(duration_s):
+            duration_s = config.duration_of(shape.workload_class)
+            assumed.append(("horizon" if serves else "duration", everywhere))
+        run_h = np.full(len(rows), duration_s / 3600)
+        scales = takes.units > 0
+        if serves or not scales.any():
+            return run_h, assumed
+        reference = self._catalog.get(runtime.reference_class or config.reference_class)
+        if reference is None or not runtime.reference_class:
+            assumed.append(("referenceClass", scales))
+        speed = self._in.speed.values[rows]
+        assumed.append(("acceleratorSpeed", scales & self._in.speed.assumed[rows]))
+        base = config.fallbacks.speed_tflops if reference is None else reference.speed
+        return np.where(scales, run_h * base / speed, run_h), assumed
+
+    def _kilowatts(self, rows: I64, site: I64, takes: Footprint) -> F64:
+        """(R',) power of the gang at the meter, kW."""
+        config = self._config
+        host_watts = takes.cores * config.cpu_watts + takes.memory_gib * config.memory_watts
+        chip_watts = takes.units * self._in.draw_watts.values[rows]
+        kilowatts: F64 = (chip_watts + host_watts) / 1000 * self._in.pue.values[site]
+        return kilowatts
+
+    def _distance(self, shape: Shape, site: I64) -> F64:
+        """(R',) round trip to the consumers, weighted by their shares, milliseconds."""
+        total = np.zeros(len(site))
+        for region, share in shape.placement.latency_from:
+            total += price_or_zero(share) * self._in.latency_ms(region).values[site]
+        return total
+
+    def _transfer(
+        self, data: Sequence[tuple[SiteName, float]], site: I64
+    ) -> tuple[F64, F64]:
+        """(R',) GiB that lie elsewhere, and (R',) hours to bring them."""
+        gib = np.zeros(len(site))
+        for name, size in data:
+            amount = price_or_zero(size)
+            gib += np.where(site == self._table.index.get(name, -1), 0.0, amount)
+        seconds = gib * _GBIT_PER_GIB / self._config.transfer_gbit_per_s
+        return gib, seconds / 3600
+
+    def _assumed(
+        self, shape: Shape, prices: PolicyPrices, rows: I64, site: I64, takes: Footprint
+    ) -> list[tuple[str, Mask]]:
+        """Inputs that entered the terms at an assumed figure; those that no term read are left."""
+        known, chips = self._in, takes.units > 0
+        read: list[tuple[str, Input, Mask | bool]] = [
+            ("pricePerMWh", known.price_per_mwh, True),
+            ("pue", known.pue, True),
+            ("carbonIntensity", known.carbon_intensity, prices.carbon_per_tonne > 0),
+            ("load", known.load, prices.wait_per_hour > 0),
+            ("cpuHour", known.cpu_hour, takes.cores > 0),
+            ("memoryGiBHour", known.memory_gib_hour, takes.memory_gib > 0),
+        ]
+        if prices.latency_per_ms_hour > 0:
+            read += [
+                ("latency", known.latency_ms(region), True)
+                for region, _ in shape.placement.latency_from
+            ]
+        marks = [(name, source.assumed[site] & used) for name, source, used in read]
+        marks.append(("acceleratorHour", known.accelerator_hour.assumed[rows] & chips))
+        marks.append(("acceleratorPower", known.draw_watts.assumed[rows] & chips))
+        return [(name, mask) for name, mask in marks if mask.any()]

@@ -1,0 +1,128 @@
+"""Which rows do the snapshot's node shapes serve, and how many pods would each take?
+
+The frozen half of the capacity ledger, as columns: all sites are asked at once. `capacity.py` lays
+over it what a cycle takes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tradewind.api.fields import Taint
+from tradewind.placement.demands import PodNeed
+
+from tradewind.placement.table import I64, Column, SiteTable
+
+# More units than any node has: the entry of a row without accelerators is never the limit.
+_UNLIMITED = 2**40
+
+
+class Entries:
+    """Which node shape can serve which row, as columns; from the snapshot, never changed.
+
+    Each node shape has an entry for its site's row without accelerators, and one for each of its
+    accelerators.
+
+    Attributes:
+        node: (E,) place on the axis N.
+        row: (E,) place on the axis R.
+        units: (E,) free accelerators on each node.
+        cpu, memory, pods, nodes: (N,) free on each node; how many nodes are alike.
+        taints: (N,) column.
+        shapes: the node shapes, N.
+    """
+
+    def __init__(self, table: SiteTable) -> None:
+        placed = [(s, node) for s, site in enumerate(table.sites) for node in site.node_shapes]
+        self.shapes = tuple(node for _, node in placed)
+        self.cpu = _column([max(0, node.free_cpu_millis) for node in self.shapes])
+        self.memory = _column([max(0, node.free_memory_bytes) for node in self.shapes])
+        self.pods = _column([max(0, node.free_pods) for node in self.shapes])
+        self.nodes = _column([max(0, node.nodes) for node in self.shapes])
+        self.taints: Column[tuple[Taint, ...]] = Column([node.taints for node in self.shapes])
+        node_of = list(range(len(placed)))
+        row_of = [s for s, _ in placed]
+        units = [_UNLIMITED] * len(placed)
+        for n, (s, node) in enumerate(placed):
+            for class_name, resource_name, free in node.accelerators:
+                node_of.append(n)
+                row_of.append(table.row_index[s, class_name, resource_name])
+                units.append(max(0, free))
+        self.node = _column(node_of)
+        self.row = _column(row_of)
+        self.units = _column(units)
+        self._rows = table.rows
+        site = self.row[: len(placed)]
+        chips = slice(len(placed), None)
+        self._free = (
+            _totals(site, self.cpu * self.nodes, len(table.sites)),
+            _totals(site, self.memory * self.nodes, len(table.sites)),
+            _totals(
+                table.row_site[self.row[chips]],
+                self.units[chips] * self.nodes[self.node[chips]],
+                len(table.sites),
+            ),
+        )
+        reserves = [site.reserved for site in table.sites]
+        self._reserved = (
+            _column([reserve.cpu_millis for reserve in reserves]),
+            _column([reserve.memory_bytes for reserve in reserves]),
+            _column([reserve.accelerators for reserve in reserves]),
+        )
+
+    def room(self, need: PodNeed, entries: I64) -> I64:
+        """(len(entries),) pods that the nodes of each entry take together."""
+        node = self.node[entries]
+        fits = self.pods[node].copy()
+        if need.cpu_millis > 0:
+            np.minimum(fits, self.cpu[node] // need.cpu_millis, out=fits)
+        if need.memory_bytes > 0:
+            np.minimum(fits, self.memory[node] // need.memory_bytes, out=fits)
+        if need.units > 0:
+            np.minimum(fits, self.units[entries] // need.units, out=fits)
+        for name, amount in need.others:
+            if amount > 0:
+                np.minimum(fits, self._other(name)[node] // amount, out=fits)
+        fits *= self.nodes[node]
+        fits[~self.taints.where(need.tolerates)[node]] = 0
+        return fits
+
+    def bound(self, rows: I64, sites: I64, needs: Sequence[PodNeed]) -> I64:
+        """(len(rows),) gangs that fit if each pod set had the site to itself: never too few."""
+        found = np.full(len(rows), _UNLIMITED, np.int64)
+        for need in needs:
+            # Pods without chips may stand on any node of the site, whatever the row's class.
+            asked = rows if need.units > 0 else sites
+            wanted = np.zeros(self._rows, bool)
+            wanted[asked] = True
+            entries = np.flatnonzero(wanted[self.row])
+            pods = np.bincount(
+                self.row[entries], weights=self.room(need, entries), minlength=self._rows
+            )
+            np.minimum(found, pods[asked].astype(np.int64) // need.count, out=found)
+        return found
+
+    def spare(self, sites: I64, needs: Sequence[PodNeed]) -> I64:
+        """(len(sites),) gangs that fit beside what is reserved; as `packing.beyond_reserve`."""
+        found = np.full(len(sites), _UNLIMITED, np.int64)
+        asked = (
+            sum(need.count * need.cpu_millis for need in needs),
+            sum(need.count * need.memory_bytes for need in needs),
+            sum(need.count * need.units for need in needs),
+        )
+        for amount, kept, free in zip(asked, self._reserved, self._free, strict=True):
+            if amount > 0 and kept.any():
+                gangs_left = np.maximum(0, free[sites] - kept[sites]) // amount
+                found = np.where(kept[sites] > 0, np.minimum(found, gangs_left), found)
+        return found
+
+    def _other(self, resource: str) -> I64:
+        return _column([max(0, dict(node.other_resources).get(resource, 0)) for node in self.shapes])
+
+
+def _column(values: Sequence[int]) -> I64:
+    return np.array(values, np.int64)
+
+def _totals(place: I64, amounts: I64, length: int) -> I64:
+    # Sums in float64 are exact below 2**53: eight petabytes of memory at one site.
+    return np.bincount(place, weights=amounts, minlength=length).astype(np.int64)

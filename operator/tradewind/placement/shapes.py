@@ -1,0 +1,55 @@
+"""Which pending workloads are alike, and who comes first?
+
+Workloads of a shape have the same refusals and the same costs everywhere, so both are worked out
+once for all of them. The order is strict: priority, then age, then UID, so that luck never decides.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tradewind.api.demand import Demand
+from tradewind.placement.snapshot import (
+    AcceleratorNeed,
+    PlacementNeed,
+    RuntimeNeed,
+    SiteName,
+    WorkloadView,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """All that decides where a workload may go and what it costs there."""
+
+    demand: Demand
+    accelerator: AcceleratorNeed
+    placement: PlacementNeed
+    runtime: RuntimeNeed
+    workload_class: str
+    policy: str
+    priority: int
+    excluded_sites: frozenset[SiteName]
+
+    @property
+    def pods(self) -> int:
+        """Pods of the whole gang."""
+        return sum(pod.count for pod in self.demand.pods)
+
+
+def shape_of(workload: WorkloadView) -> Shape:
+    """The shape a workload belongs to."""
+    return Shape(
+        demand=workload.demand,
+        accelerator=workload.accelerator,
+        placement=workload.placement,
+        runtime=workload.runtime,
+        workload_class=workload.workload_class,
+        policy=workload.policy,
+        priority=workload.priority,
+        excluded_sites=workload.excluded_sites,
+    )
+
+
+def in_order(workloads: Iterable[WorkloadView]) -> list[WorkloadView]:
+    """Workloads in the order in which they choose: higher priority, older, smaller UID first."""
+    return sorted(workloads, key=lambda w: (-w.priority, w.created, w.uid))
