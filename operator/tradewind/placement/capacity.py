@@ -18,6 +18,7 @@ from tradewind.placement.packing import Groups, beyond_reserve, gangs, pack
 from tradewind.placement.snapshot import Assumed, SiteAccelerator
 from tradewind.placement.table import I64, SiteTable, accelerators_of
 
+
 class CapacityView:
     """Free node shapes as they were at one moment of a cycle; for explanations."""
 
@@ -39,11 +40,15 @@ class Ledger:
     Args:
         table: the sites.
         assumed: placements to subtract first.
+
+    Attributes:
+        entries: the node shapes of the snapshot, as columns.
+        version: (S,) counts what has been taken from each site.
     """
 
     def __init__(self, table: SiteTable, assumed: Iterable[Assumed] = ()) -> None:
         self._table = table
-        self._entries = Entries(table)
+        self.entries = Entries(table)
         self._touched: dict[int, Groups] = {}
         self.version: I64 = np.zeros(len(table.sites), np.int64)
         for placement in assumed:
@@ -52,9 +57,9 @@ class Ledger:
     def copy(self) -> Self:
         """A trial: what it takes leaves this ledger as it is."""
         trial = object.__new__(type(self))
-        trial._table = self._table  # noqa: SLF001 - of the same class
-        trial._entries = self._entries  # noqa: SLF001
-        trial._touched = dict(self._touched)  # noqa: SLF001
+        trial._table = self._table
+        trial.entries = self.entries
+        trial._touched = dict(self._touched)
         trial.version = self.version.copy()
         return trial
 
@@ -90,7 +95,7 @@ class Ledger:
         if not needs:
             return np.ones(len(rows), np.int64)
         site = self._table.row_site[rows]
-        found = np.minimum(self._entries.bound(rows, site, needs), self._entries.spare(site, needs))
+        found = np.minimum(self.entries.bound(rows, site, needs), self.entries.spare(site, needs))
         exact = np.zeros(len(rows), bool) if len(needs) == 1 else found > 0
         if self._touched:
             exact |= self.version[site] > 0
@@ -126,13 +131,12 @@ class Ledger:
             return
         accelerator = self._accelerator(site, placement)
         needs = needs_on(placement.demand, accelerator)
-        whole = sum(need.count for need in needs)
+        if len(needs) == 1:  # only equal pods are split over sites
+            needs = (replace(needs[0], count=min(placement.replicas, needs[0].count)),)
         for need in needs:
-            # A part of a split has fewer pods; equal pods are split, unlike pods are not.
-            count = placement.replicas if len(needs) == 1 and placement.replicas < whole else need.count
             groups = self.groups(site)
             # More may be assumed than is free, when the site's own users were faster.
-            possible = min(count, gangs(groups, (replace(need, count=1),), accelerator))
+            possible = min(need.count, gangs(groups, (replace(need, count=1),), accelerator))
             if possible > 0:
                 self._take(site, groups, (replace(need, count=possible),), accelerator)
 

@@ -16,7 +16,7 @@ from tradewind.placement.config import EngineConfig
 from tradewind.placement.plan import RefusalReason
 from tradewind.placement.shapes import Shape
 from tradewind.placement.snapshot import SiteAccelerator
-from tradewind.placement.table import F64, SiteTable, clean
+from tradewind.placement.table import F64, Column, SiteTable, clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Chip:
     """One class of accelerators as a site has it; None and NaN: not known.
 
     Args:
-        accelerator: as the site lists it.
+        class_name: of the catalogue, or `unknown`.
+        resource_name: by which pods ask for it.
         vendor: empty when not known.
         memory_gib: of one unit.
         tflops: dense BF16, what `minTFLOPS` speaks of.
@@ -33,7 +34,8 @@ class Chip:
         price_hour: the catalogue's reference price, USD.
     """
 
-    accelerator: SiteAccelerator
+    class_name: str
+    resource_name: str
     vendor: str
     memory_gib: float
     tflops: float
@@ -45,19 +47,17 @@ class Chip:
 def chip_of(accelerator: SiteAccelerator, catalog: Catalog, config: EngineConfig) -> Chip:
     """What is known of a site's accelerator."""
     found = catalog.get(accelerator.class_name)
-    if found is None:
-        memory = clean(accelerator.memory_gib)
-        unknown = math.nan
-        return Chip(accelerator, accelerator.vendor, memory, unknown, unknown, unknown, unknown)
     listed = clean(accelerator.memory_gib)
+    unknown = math.nan
     return Chip(
-        accelerator,
-        accelerator.vendor or found.vendor,
-        clean(found.memory_gib) if math.isnan(listed) else listed,
-        clean(found.bf16_tflops),
-        clean(found.speed, low=1e-9),
-        draw_watts(found, config),
-        clean(found.price_per_hour),
+        class_name=accelerator.class_name,
+        resource_name=accelerator.resource_name,
+        vendor=accelerator.vendor or (found.vendor if found else ""),
+        memory_gib=clean(found.memory_gib) if found and math.isnan(listed) else listed,
+        tflops=clean(found.bf16_tflops) if found else unknown,
+        speed=clean(found.speed, low=1e-9) if found else unknown,
+        draw_watts=draw_watts(found, config) if found else unknown,
+        price_hour=clean(found.price_per_hour) if found else unknown,
     )
 
 
@@ -77,7 +77,7 @@ class Chips:
     """The accelerators of all rows, as columns; NaN where unknown or without accelerators.
 
     Attributes:
-        known: R entries; None for the rows without accelerators.
+        known: (R,) column; None for the rows without accelerators.
         speed: (R,) effective BF16 TFLOPS.
         draw_watts: (R,) of one unit at work.
         price_hour: (R,) USD per unit; the site's price, else the catalogue's.
@@ -85,14 +85,25 @@ class Chips:
     """
 
     def __init__(self, table: SiteTable, catalog: Catalog, config: EngineConfig) -> None:
-        made: dict[SiteAccelerator, Chip] = {}
-        self.known: list[Chip | None] = []
+        made: dict[tuple[str, str, str, float | None], Chip] = {}
+        known: list[Chip | None] = []
         for accelerator in table.row_accelerator:
-            if accelerator is not None and accelerator not in made:
-                made[accelerator] = chip_of(accelerator, catalog, config)
-            self.known.append(None if accelerator is None else made[accelerator])
-        self.speed = _column([math.nan if c is None else c.speed for c in self.known])
-        self.draw_watts = _column([math.nan if c is None else c.draw_watts for c in self.known])
+            if accelerator is None:
+                known.append(None)
+                continue
+            # What a site has of it is no part of what it is: sites share these facts.
+            key = (
+                accelerator.class_name,
+                accelerator.resource_name,
+                accelerator.vendor,
+                accelerator.memory_gib,
+            )
+            if key not in made:
+                made[key] = chip_of(accelerator, catalog, config)
+            known.append(made[key])
+        self.known = Column(known)
+        self.speed = _column([math.nan if c is None else c.speed for c in known])
+        self.draw_watts = _column([math.nan if c is None else c.draw_watts for c in known])
         stated = _column(
             [
                 math.nan
@@ -103,10 +114,9 @@ class Chips:
                 )
             ]
         )
-        listed = _column([math.nan if c is None else c.price_hour for c in self.known])
+        listed = _column([math.nan if c is None else c.price_hour for c in known])
         self.price_stated = ~np.isnan(stated)
         self.price_hour = np.where(self.price_stated, stated, listed)
-        self._distinct = made
 
 
 def _column(values: Sequence[float]) -> F64:
@@ -123,7 +133,7 @@ def chip_refusal(shape: Shape, named: frozenset[str], chip: Chip) -> RefusalReas
     """
     need = shape.accelerator
     neutral = any(pod.accelerators > 0 for pod in shape.demand.pods)
-    if not neutral and chip.accelerator.resource_name not in named:
+    if not neutral and chip.resource_name not in named:
         return RefusalReason.RESOURCE
     if need.classes and not any(same_class(chip, name) for name in need.classes):
         return RefusalReason.CLASS
@@ -139,4 +149,4 @@ def chip_refusal(shape: Shape, named: frozenset[str], chip: Chip) -> RefusalReas
 
 def same_class(chip: Chip, name: str) -> bool:
     """Whether an accelerator is of the class, or of a class of the family, that was asked for."""
-    return chip.accelerator.class_name == name
+    return chip.class_name == name

@@ -77,5 +77,5 @@ class EngineConfig:
     transfer_gbit_per_s: float = 10.0
 
     def duration_of(self, workload_class: str) -> float:
-        """How long work of a class runs when nobody says, seconds; the longest for a class unknown."""
+        """How long work of a class runs when nobody says, seconds; else the longest of all."""
         return self.duration_s.get(workload_class, max(self.duration_s.values(), default=86400.0))

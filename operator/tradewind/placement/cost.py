@@ -2,15 +2,15 @@
 
 Symbols, for one workload of the shape on row r at site s:
 
-    run       hours it runs: duration × speed(reference) / speed(r). Work without accelerators, and
+    run       hours it runs: duration * speed(reference) / speed(r). Work without accelerators, and
               services, run as long everywhere; a service is priced for a stated horizon.
-    power     kW at the meter: (units × draw(r) + cores × W + GiB × W) / 1000 × PUE(s)
-    hardware  run × (units × price(r) + cores × cpu(s) + GiB × memory(s))
-    electricity  run × power × USD/MWh(s) / 1000
-    carbon    run × power × gCO2e/kWh(s) / 1e6 × USD/t
-    latency   run × Σ share × ms(region, s) × USD/(ms·h)
-    data      Σ GiB elsewhere × (USD/GiB + hours to move it × USD/h of waiting)
-    queueing  wait(load(s)) × USD/h of waiting, see `queue_hours`
+    power     kW at the meter: (units * draw(r) + cores * W + GiB * W) / 1000 * PUE(s)
+    hardware  run * (units * price(r) + cores * cpu(s) + GiB * memory(s))
+    electricity  run * power * USD/MWh(s) / 1000
+    carbon    run * power * gCO2e/kWh(s) / 1e6 * USD/t
+    latency   run * sum of share * ms(region, s) * USD/(ms·h)
+    data      sum of GiB elsewhere * (USD/GiB + hours to move it * USD/h of waiting)
+    queueing  wait(load(s)) * USD/h of waiting, see `queue_hours`
     waiting   0: this engine starts work at once
 
 Intensity is the location-based average of now; a later engine prices it over the run.
@@ -21,12 +21,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tradewind.api.policy import PolicySpec
 from tradewind.hardware.catalog import Catalog
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.inputs import Input, Inputs, price_or_zero
 from tradewind.placement.plan import DECIMALS, TERM_INDEX, CostTerms, Term
 from tradewind.placement.shapes import Shape
-from tradewind.placement.snapshot import PolicyPrices, SiteName
+from tradewind.placement.snapshot import SiteName
 from tradewind.placement.table import F64, I64, Mask, SiteTable, clean
 
 #: No term is above this, so that seven of them keep their sixth decimal in a float.
@@ -78,6 +79,18 @@ class Costs:
     carbon_kg: F64
     assumed: tuple[tuple[str, Mask], ...]
 
+    def only(self, places: I64) -> "Costs":
+        """The costs of some of the rows, by their places on R'."""
+        return Costs(
+            self.terms[:, places],
+            self.total[places],
+            self.run_s[places],
+            self.transfer_s[places],
+            self.energy_kwh[places],
+            self.carbon_kg[places],
+            tuple((name, where[places]) for name, where in self.assumed),
+        )
+
     def at(self, place: int) -> CostTerms:
         """The terms of one row, by its place on R'."""
         names = sorted(name for name, where in self.assumed if where[place])
@@ -87,8 +100,8 @@ class Costs:
 def queue_hours(run_h: F64, load: F64, servers: F64) -> F64:
     """How long work waits at a site that is this busy, hours.
 
-    Sakasegawa's approximation for M/M/c queues, run × ρ^(√(2(c+1)) - 1) / (c (1 - ρ)): "An
-    approximation formula L_q ≈ α ρ^β / (1 - ρ)", Annals of the Institute of Statistical
+    Sakasegawa's approximation for M/M/c queues, run * rho^(sqrt(2(c+1)) - 1) / (c (1 - rho)): "An
+    approximation formula L_q ~ a rho^b / (1 - rho)", Annals of the Institute of Statistical
     Mathematics 29 (1977). Exact for one server; grows with the load, falls with the servers.
 
     Args:
@@ -97,7 +110,7 @@ def queue_hours(run_h: F64, load: F64, servers: F64) -> F64:
         servers: (R',) gangs that run at the same time, at least 1.
 
     >>> one = np.ones(1)
-    >>> queue_hours(2 * one, 0.5 * one, one).item()  # M/M/1: run × ρ / (1 - ρ)
+    >>> queue_hours(2 * one, 0.5 * one, one).item()  # M/M/1: run * rho / (1 - rho)
     2.0
     """
     waits: F64 = run_h * load ** (np.sqrt(2 * (servers + 1)) - 1) / (servers * (1 - load))
@@ -122,7 +135,7 @@ class Pricer:
         self._catalog = catalog
         self._config = config
 
-    def price(self, shape: Shape, prices: PolicyPrices, rows: I64, takes: Footprint) -> Costs:
+    def price(self, shape: Shape, prices: PolicySpec, rows: I64, takes: Footprint) -> Costs:
         """Price a shape on some rows.
 
         Args:
@@ -147,13 +160,13 @@ class Pricer:
         terms[TERM_INDEX[Term.ELECTRICITY]] = kwh / 1000 * known.price_per_mwh.values[site]
         terms[TERM_INDEX[Term.CARBON]] = grams / 1e6 * price_or_zero(prices.carbon_per_tonne)
         terms[TERM_INDEX[Term.LATENCY]] = (
-            run_h * self._distance(shape, site) * price_or_zero(prices.latency_per_ms_hour)
+            run_h * self._distance(shape, site) * price_or_zero(prices.latency_per_millisecond_hour)
         )
         terms[TERM_INDEX[Term.DATA]] = gib * price_or_zero(prices.data_per_gib) + hours * wait_price
         waits = queue_hours(run_h, known.load.values[site], takes.servers)
         terms[TERM_INDEX[Term.QUEUEING]] = waits * wait_price
         # Rounded here and nowhere else: every total is a sum of these very numbers.
-        terms = np.round(np.clip(terms, 0.0, MOST_USD), DECIMALS)
+        terms[:] = np.round(np.clip(terms, 0.0, MOST_USD), DECIMALS)
         return Costs(
             terms=terms,
             total=np.round(terms.sum(axis=0), DECIMALS),
@@ -203,9 +216,7 @@ class Pricer:
             total += price_or_zero(share) * self._in.latency_ms(region).values[site]
         return total
 
-    def _transfer(
-        self, data: Sequence[tuple[SiteName, float]], site: I64
-    ) -> tuple[F64, F64]:
+    def _transfer(self, data: Sequence[tuple[SiteName, float]], site: I64) -> tuple[F64, F64]:
         """(R',) GiB that lie elsewhere, and (R',) hours to bring them."""
         gib = np.zeros(len(site))
         for name, size in data:
@@ -215,7 +226,7 @@ class Pricer:
         return gib, seconds / 3600
 
     def _assumed(
-        self, shape: Shape, prices: PolicyPrices, rows: I64, site: I64, takes: Footprint
+        self, shape: Shape, prices: PolicySpec, rows: I64, site: I64, takes: Footprint
     ) -> list[tuple[str, Mask]]:
         """Inputs that entered the terms at an assumed figure; those that no term read are left."""
         known, chips = self._in, takes.units > 0
@@ -227,7 +238,7 @@ class Pricer:
             ("cpuHour", known.cpu_hour, takes.cores > 0),
             ("memoryGiBHour", known.memory_gib_hour, takes.memory_gib > 0),
         ]
-        if prices.latency_per_ms_hour > 0:
+        if prices.latency_per_millisecond_hour > 0:
             read += [
                 ("latency", known.latency_ms(region), True)
                 for region, _ in shape.placement.latency_from

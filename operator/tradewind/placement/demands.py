@@ -56,7 +56,8 @@ class PodNeed:
 def wants_accelerators(demand: Demand, accelerator_resources: frozenset[str]) -> bool:
     """Whether some pod asks for chips, neutrally or by a resource that some site's chips have."""
     return any(
-        pod.accelerators > 0 or any(name in accelerator_resources for name, _ in pod.vendor_resources)
+        pod.accelerators > 0
+        or any(name in accelerator_resources for name, _ in pod.vendor_resources)
         for pod in demand.pods
     )
 

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tradewind.api.fields import Taint
 from tradewind.placement.demands import PodNeed
-
 from tradewind.placement.table import I64, Column, SiteTable
 
 # More units than any node has: the entry of a row without accelerators is never the limit.
@@ -39,7 +37,7 @@ class Entries:
         self.memory = _column([max(0, node.free_memory_bytes) for node in self.shapes])
         self.pods = _column([max(0, node.free_pods) for node in self.shapes])
         self.nodes = _column([max(0, node.nodes) for node in self.shapes])
-        self.taints: Column[tuple[Taint, ...]] = Column([node.taints for node in self.shapes])
+        self.taints = Column([node.taints for node in self.shapes])
         node_of = list(range(len(placed)))
         row_of = [s for s, _ in placed]
         units = [_UNLIMITED] * len(placed)
@@ -117,11 +115,14 @@ class Entries:
         return found
 
     def _other(self, resource: str) -> I64:
-        return _column([max(0, dict(node.other_resources).get(resource, 0)) for node in self.shapes])
+        return _column(
+            [max(0, dict(node.other_resources).get(resource, 0)) for node in self.shapes]
+        )
 
 
 def _column(values: Sequence[int]) -> I64:
     return np.array(values, np.int64)
+
 
 def _totals(place: I64, amounts: I64, length: int) -> I64:
     # Sums in float64 are exact below 2**53: eight petabytes of memory at one site.

@@ -9,11 +9,18 @@ soon tells where they stand.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from tradewind.api.inventory import NodeShape
 from tradewind.placement.demands import PodNeed
-from tradewind.placement.snapshot import NodeShape, Reserve, SiteAccelerator
+from tradewind.placement.snapshot import Reserve, SiteAccelerator
 
 Groups = tuple[NodeShape, ...]
+
+NO_RESERVE = Reserve()
+
+# More gangs than any site holds.
+_PLENTY = 2**40
 
 
 def units_free(node: NodeShape, accelerator: SiteAccelerator | None) -> int:
@@ -69,7 +76,7 @@ def less(
     )
 
 
-def _tightness(node: NodeShape, need: PodNeed) -> tuple[int, int, int]:
+def _tightness(node: NodeShape) -> tuple[int, int, int]:
     # Pods without chips keep off nodes with free chips for as long as others have room: the chips
     # of a node without CPU are lost to everybody.
     units = sum(free for _, _, free in node.accelerators)
@@ -88,7 +95,7 @@ def pack(
     for need in needs:
         missing = need.count
         split: list[NodeShape] = []
-        left.sort(key=lambda node, need=need: _tightness(node, need))
+        left.sort(key=_tightness)
         for node in left:
             fits = room(node, need, accelerator) if missing and need.tolerates(node.taints) else 0
             filled = min(node.nodes, missing // fits) if fits else 0
@@ -147,27 +154,61 @@ def gangs(
     if not needs:
         return limit
     count = 0
-    left: Groups | None = groups
-    while count < limit and (left := pack(left, needs, accelerator)) is not None:
+    left = pack(groups, needs, accelerator)
+    while left is not None and count < limit:
         count += 1
+        left = pack(left, needs, accelerator) if count < limit else None
     return count
 
 
-def beyond_reserve(groups: Groups, needs: Sequence[PodNeed], reserve: Reserve) -> int:
-    """How many whole gangs fit beside what must stay free for the site's own users.
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """One resource of a site, in totals.
+
+    Args:
+        unit: what is counted, for messages.
+        scale: amounts to one such unit.
+        needed: by the whole gang.
+        kept: for the site's own users.
+        free: over all nodes.
+    """
+
+    unit: str
+    scale: int
+    needed: int
+    kept: int
+    free: int
+
+    @property
+    def gangs(self) -> int:
+        """How many whole gangs fit beside what is kept; plenty where nothing is."""
+        if self.kept <= 0 or self.needed <= 0:
+            return _PLENTY
+        return max(0, self.free - self.kept) // self.needed
+
+
+def headrooms(
+    groups: Groups, needs: Sequence[PodNeed], reserve: Reserve
+) -> tuple[Headroom, Headroom, Headroom]:
+    """What a gang needs beside the reserve, by resource.
 
     Counted in totals: the reserve is an amount of the site, not of certain nodes.
     """
-    count = 2**62
-    asked = (
-        (sum(n.count * n.cpu_millis for n in needs), reserve.cpu_millis, cpu_free(groups)),
-        (sum(n.count * n.memory_bytes for n in needs), reserve.memory_bytes, memory_free(groups)),
-        (sum(n.count * n.units for n in needs), reserve.accelerators, all_units_free(groups)),
+    units = sum(n.count * n.units for n in needs)
+    cpu = sum(n.count * n.cpu_millis for n in needs)
+    memory = sum(n.count * n.memory_bytes for n in needs)
+    return (
+        Headroom("accelerators", 1, units, reserve.accelerators, all_units_free(groups)),
+        Headroom("CPU", 1000, cpu, reserve.cpu_millis, cpu_free(groups)),
+        Headroom("GiB of memory", 2**30, memory, reserve.memory_bytes, memory_free(groups)),
     )
-    for need, kept, free in asked:
-        if kept > 0 and need > 0:
-            count = min(count, max(0, free - kept) // need)
-    return count
+
+
+def beyond_reserve(groups: Groups, needs: Sequence[PodNeed], reserve: Reserve) -> int:
+    """How many whole gangs fit beside what must stay free for the site's own users."""
+    if reserve == NO_RESERVE:
+        return _PLENTY
+    return min(headroom.gangs for headroom in headrooms(groups, needs, reserve))
 
 
 def cpu_free(groups: Groups) -> int:

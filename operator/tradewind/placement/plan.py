@@ -50,6 +50,7 @@ class RefusalReason(Enum):
     CPU = "InsufficientCPU"
     MEMORY = "InsufficientMemory"
     PODS = "InsufficientPods"
+    OTHER_RESOURCE = "InsufficientResource"
     FRAGMENTED = "CapacityFragmented"
     RESERVED = "CapacityReserved"
 
@@ -69,6 +70,7 @@ _WAITING = frozenset(
         RefusalReason.CPU,
         RefusalReason.MEMORY,
         RefusalReason.PODS,
+        RefusalReason.OTHER_RESOURCE,
         RefusalReason.FRAGMENTED,
         RefusalReason.RESERVED,
     }

@@ -7,6 +7,7 @@ that residency forbids would mislead.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def _holds(rule: LabelSelectorRequirement, value: str | None) -> bool:
 def _selected(shape: Shape, table: SiteTable) -> Mask:
     mask = _everywhere(table)
     for rule in shape.placement.site_selector:
-        mask &= table.label(rule.key).where(lambda value, rule=rule: _holds(rule, value))
+        mask &= table.label(rule.key).where(partial(_holds, rule))
     return mask
 
 

@@ -11,11 +11,13 @@ shapes, P pod sets, R rows (a site and one of its classes), T start slots, K cos
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 from typing import NewType
 
 from tradewind.api.demand import Demand
 from tradewind.api.fields import LabelSelectorRequirement, Taint, Toleration
+from tradewind.api.inventory import NodeShape
+from tradewind.api.policy import PolicySpec
+from tradewind.api.site import SignalState
 from tradewind.hardware.catalog import Catalog
 
 SiteName = NewType("SiteName", str)
@@ -25,44 +27,12 @@ Uid = NewType("Uid", str)
 UNKNOWN_CLASS = "unknown"
 
 
-class SignalState(Enum):
-    """How far a signal can be trusted."""
-
-    CURRENT = "Current"
-    STALE = "Stale"
-    FALLBACK = "Fallback"  # the site's own stated figure, for want of a measurement
-    UNKNOWN = "Unknown"
-
-
 @dataclass(frozen=True, slots=True)
 class SignalValue:
     """One signal of a site; the unit is that of the field that holds it."""
 
     value: float | None = None
     state: SignalState = SignalState.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class NodeShape:
-    """Nodes of a site that have exactly the same left, for pods that ask.
-
-    Args:
-        free_cpu_millis: allocatable less what bound pods request, on each node.
-        free_memory_bytes: likewise.
-        free_pods: pods that the kubelet still takes.
-        accelerators: (class, resource name, free units), one entry for each resource of the node.
-        taints: the nodes' taints; cordoned and unready nodes are in no node shape at all.
-        nodes: how many nodes are alike.
-        other_resources: further extended resources, such as NICs: (resource name, free units).
-    """
-
-    free_cpu_millis: int
-    free_memory_bytes: int
-    free_pods: int
-    accelerators: tuple[tuple[str, str, int], ...] = ()
-    taints: tuple[Taint, ...] = ()
-    nodes: int = 1
-    other_resources: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,25 +238,6 @@ class Assumed:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyPrices:
-    """A PlacementPolicy's prices, USD.
-
-    Args:
-        carbon_per_tonne: a tonne of CO2e.
-        wait_per_hour: an hour of a workload's waiting.
-        latency_per_ms_hour: a millisecond of round trip, for an hour of running.
-        data_per_gib: a GiB moved between sites.
-        move_per_accelerator_hour: an accelerator hour lost by moving.
-    """
-
-    carbon_per_tonne: float = 0.0
-    wait_per_hour: float = 0.0
-    latency_per_ms_hour: float = 0.0
-    data_per_gib: float = 0.0
-    move_per_accelerator_hour: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The frozen inputs of a cycle.
 
@@ -302,7 +253,7 @@ class Snapshot:
 
     sites: tuple[SiteView, ...]
     pending: tuple[WorkloadView, ...]
-    policies: Mapping[str, PolicyPrices]
+    policies: Mapping[str, PolicySpec]
     catalog: Catalog
     running: tuple[WorkloadView, ...] = ()
     assumed: tuple[Assumed, ...] = ()

@@ -1,0 +1,230 @@
+"""Why this site, and why not the others? Whole on demand, bounded for an object's status.
+
+Each site is chosen, another candidate, or refused; none is passed over in silence. Items are made
+when they are read, from what the cycle knew at the moment of the choice.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from tradewind.api.workload import Alternative, Decision, Estimate, RefusalSummary
+from tradewind.placement.capacity import CapacityView, Ledger
+from tradewind.placement.chips import Chips
+from tradewind.placement.demands import needs_on
+from tradewind.placement.feasibility import NONE, REASONS, Evaluation
+from tradewind.placement.misfit import misfit
+from tradewind.placement.plan import (
+    Assignment,
+    Candidate,
+    Explanation,
+    LazySequence,
+    Refusal,
+    RefusalReason,
+    Verdict,
+    Waiting,
+)
+from tradewind.placement.rules import SITE_RULES
+from tradewind.placement.shortage import Place, shortage
+from tradewind.placement.table import SiteTable
+from tradewind.placement.taints import show, untolerated
+
+#: What a status holds at most, so that it stays small whatever the federation's size.
+MOST_ALTERNATIVES = 3
+MOST_SITES = 5
+
+
+class Explainer:
+    """Makes the explanations of one cycle."""
+
+    def __init__(self, table: SiteTable, chips: Chips) -> None:
+        self._table = table
+        self._chips = chips
+
+    def explain(self, found: Evaluation, ledger: Ledger, chosen: int | None) -> Explanation:
+        """Explain a choice, before the ledger takes it.
+
+        Args:
+            found: of the workload's shape, refreshed.
+            ledger: what is free.
+            chosen: place of the chosen row on R'; None when the workload waits.
+        """
+        table = self._table
+        fits = found.order[found.gangs[found.order] > 0]
+        others = fits if chosen is None else fits[fits != chosen]
+        refused = np.ones(len(table.sites), bool)
+        refused[table.row_site[found.rows[fits]]] = False
+        sites = np.flatnonzero(refused)
+        view = ledger.view()
+        return Explanation(
+            policy=found.shape.policy,
+            chosen=None if chosen is None else self._candidate(found, chosen),
+            alternatives=LazySequence(
+                len(others), lambda i: self._candidate(found, int(others[i]))
+            ),
+            refused=LazySequence(len(sites), lambda i: self._refusal(found, view, int(sites[i]))),
+        )
+
+    def _candidate(self, found: Evaluation, place: int) -> Candidate:
+        row = int(found.rows[place])
+        site = self._table.sites[int(self._table.row_site[row])]
+        accelerator = self._table.row_accelerator[row]
+        soft = untolerated(site.taints, found.shape.placement.tolerations, soft=True)
+        costs = found.costs
+        return Candidate(
+            site=site.name,
+            class_name=accelerator.class_name if accelerator else None,
+            cost=costs.at(place),
+            avoid=show(soft) if soft else "",
+            run_s=float(costs.run_s[place]),
+            energy_kwh=float(costs.energy_kwh[place]),
+            carbon_kg=float(costs.carbon_kg[place]),
+        )
+
+    def _refusal(self, found: Evaluation, view: CapacityView, site: int) -> Refusal:
+        """Why a site is refused; of several classes there, the nearest miss."""
+        table = self._table
+        rule = int(found.site_rule[site])
+        if rule != NONE:
+            return SITE_RULES[rule].tell(found.shape, table.sites[site])
+        refusals = [
+            shortage(
+                Place(table.sites[site], view.groups(site), table.row_accelerator[row]),
+                needs_on(found.shape.demand, table.row_accelerator[row]),
+            )
+            for row in found.rows[table.row_site[found.rows] == site].tolist()
+        ]
+        if refusals:
+            # The class with most to offer comes nearest.
+            return max(
+                refusals,
+                key=lambda refusal: (refusal.verdict is Verdict.WAIT, refusal.available or 0.0),
+            )
+        rows = np.flatnonzero((table.row_site == site) & (found.row_reason != NONE))
+        if not rows.size:
+            return misfit(table.sites[site], found, RefusalReason.NO_ACCELERATOR, ())
+        nearest = int(found.row_reason[rows].max())
+        chips = [
+            chip
+            for row in rows[found.row_reason[rows] == nearest].tolist()
+            if (chip := self._chips.known.distinct[int(self._chips.known.codes[row])]) is not None
+        ]
+        return misfit(
+            table.sites[site], found, REASONS[nearest], chips, found.late_s.get(site, 0.0)
+        )
+
+
+def verdict_of(refused: Iterable[Refusal]) -> Verdict:
+    """What a workload waits for: one site that may say yes later is enough; so is a new site."""
+    verdicts = {refusal.verdict for refusal in _until_wait(refused)}
+    return Verdict.NEVER if verdicts == {Verdict.NEVER} else Verdict.WAIT
+
+
+def _until_wait(refused: Iterable[Refusal]) -> Iterable[Refusal]:
+    for refusal in refused:
+        yield refusal
+        if refusal.verdict is Verdict.WAIT:
+            return
+
+
+def summarise(refused: Iterable[Refusal]) -> tuple[RefusalSummary, ...]:
+    """Group refusals by reason, the most frequent first, with a few sites and one message each."""
+    groups: dict[RefusalReason, list[Refusal]] = defaultdict(list)
+    for refusal in refused:
+        groups[refusal.reason].append(refusal)
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0].value))
+    return tuple(
+        RefusalSummary(
+            reason=reason.value,
+            count=len(group),
+            sites=tuple(refusal.site for refusal in group[:MOST_SITES] if refusal.site),
+            example=_nearest(group).message,
+        )
+        for reason, group in ordered
+    )
+
+
+def _nearest(group: list[Refusal]) -> Refusal:
+    # The site with most to offer tells most about what is missing.
+    return max(group, key=lambda refusal: refusal.available or 0.0)
+
+
+def decision_of(outcome: Assignment | Waiting, at: datetime) -> Decision:
+    """What a workload's status says of a choice; bounded in size.
+
+    Args:
+        outcome: of the cycle.
+        at: when the cycle ran.
+    """
+    why = outcome.explanation
+    alternatives = tuple(
+        Alternative(
+            site=other.site,
+            accelerator_class=other.class_name,
+            cost_usd=other.cost.total,
+            terms=other.cost.as_dict(),
+        )
+        for other in why.alternatives[:MOST_ALTERNATIVES]
+    )
+    refused = summarise(why.refused)
+    if isinstance(outcome, Waiting):
+        return Decision(
+            at=at,
+            policy=why.policy,
+            reason=reason_of(outcome),
+            message=message_of(outcome),
+            alternatives=alternatives,
+            refused=refused,
+        )
+    return Decision(
+        at=at,
+        policy=why.policy,
+        reason="Placed",
+        message=message_of(outcome),
+        start_at=outcome.start_at,
+        cost_usd=outcome.cost.total,
+        terms=outcome.cost.as_dict(),
+        assumed_inputs=outcome.cost.assumed_inputs,
+        alternatives=alternatives,
+        refused=refused,
+    )
+
+
+def reason_of(outcome: Assignment | Waiting) -> str:
+    """The code of a choice: Placed, Waiting or Unplaceable."""
+    if isinstance(outcome, Assignment):
+        return "Placed"
+    return "Waiting" if outcome.verdict is Verdict.WAIT else "Unplaceable"
+
+
+def message_of(outcome: Assignment | Waiting) -> str:
+    """A sentence for people: where and at what cost, or why nowhere."""
+    why = outcome.explanation
+    if isinstance(outcome, Assignment):
+        on = f" on {outcome.class_name}" if outcome.class_name else ""
+        text = f"{outcome.site}{on} at {outcome.cost.total:.2f} USD"
+        if why.alternatives:
+            other = why.alternatives[0]
+            text += f"; next best {other.site} at {other.cost.total:.2f} USD"
+        return text
+    if not why.refused:
+        return "no site has joined"
+    groups = summarise(why.refused)
+    parts = [f"{group.count} {group.reason} ({group.example})" for group in groups]
+    return f"none of {len(why.refused)} sites will do: " + "; ".join(parts)
+
+
+def estimate_of(assignment: Assignment) -> Estimate:
+    """What an assignment is expected to take."""
+    chosen = assignment.explanation.chosen
+    if chosen is None:
+        return Estimate(cost_usd=assignment.cost.total, start_at=assignment.start_at)
+    return Estimate(
+        energy_kwh=round(chosen.energy_kwh, 3),
+        carbon_kg=round(chosen.carbon_kg, 3),
+        cost_usd=assignment.cost.total,
+        start_at=assignment.start_at,
+        finish_at=assignment.start_at + timedelta(seconds=min(chosen.run_s, 1e9)),
+    )

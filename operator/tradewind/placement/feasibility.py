@@ -1,0 +1,257 @@
+"""Where may a shape go at all, and at what cost? Worked out once for all workloads of the shape.
+
+Hard rules about sites, accelerators and deadlines leave rows over; `cost.py` prices those; the
+ledger says which of them have room at the moment. Nothing but room changes within a cycle, so an
+`Evaluation` is kept and only asked again about the sites whose capacity has moved.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from tradewind.api.fields import LabelSelector, LabelSelectorRequirement, SelectorOperator
+from tradewind.api.policy import PolicySpec
+from tradewind.hardware.catalog import Catalog
+from tradewind.placement.capacity import Ledger
+from tradewind.placement.chips import Chips, chip_refusal
+from tradewind.placement.config import EngineConfig
+from tradewind.placement.cost import Costs, Footprint, Pricer
+from tradewind.placement.demands import (
+    PodNeed,
+    named_resources,
+    needs_on,
+    wants_accelerators,
+)
+from tradewind.placement.entries import Entries
+from tradewind.placement.inputs import Inputs
+from tradewind.placement.plan import RefusalReason
+from tradewind.placement.rules import SITE_RULES
+from tradewind.placement.shapes import Shape
+from tradewind.placement.table import F64, I64, Column, Mask, SiteTable
+from tradewind.placement.taints import untolerated
+
+#: Later reasons are nearer to a yes: of several classes of a site the nearest miss is told.
+RANK = {reason: rank for rank, reason in enumerate(RefusalReason)}
+REASONS = tuple(RefusalReason)
+NONE = -1
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """What holds for every workload of a shape in this cycle.
+
+    Args:
+        shape: with its policy's defaults filled in.
+        policy: whose prices counted.
+        now: of the cycle.
+        site_rule: (S,) place of the first rule in `SITE_RULES` that refuses a site, else `NONE`.
+        row_reason: (R,) rank of the reason that refuses a row, else `NONE`; for rows of sites that
+            no rule refuses. Rows that the shape does not look at are `NONE` too.
+        rows: (R',) rows that would do if they had room, by R.
+        needs: for each of `rows`, what the gang takes there.
+        costs: on `rows`.
+        order: (R',) places on R', the best first.
+        avoided: (S,) sites with a PreferNoSchedule taint that is not tolerated.
+        gangs: (R',) whole gangs that fit, as of `seen`.
+        seen: (S,) version of the ledger that `gangs` knows.
+        late_s: least seconds needed at each site that is refused by the deadline, by S.
+    """
+
+    shape: Shape
+    policy: PolicySpec
+    now: datetime
+    site_rule: I64
+    row_reason: I64
+    rows: I64
+    needs: tuple[tuple[PodNeed, ...], ...]
+    costs: Costs
+    order: I64
+    avoided: Mask
+    gangs: I64
+    seen: I64
+    late_s: Mapping[int, float]
+
+    def best(self) -> int | None:
+        """The place on R' of the cheapest row with room; None when there is none."""
+        fits = self.gangs[self.order] > 0
+        return int(self.order[int(fits.argmax())]) if fits.any() else None
+
+    def refresh(self, table: SiteTable, ledger: Ledger) -> None:
+        """Ask again for the rows whose site has changed since."""
+        stale = (self.seen != ledger.version)[table.row_site[self.rows]]
+        for place in np.flatnonzero(stale).tolist():
+            self.gangs[place] = ledger.fits(int(self.rows[place]), self.needs[place])
+        self.seen = ledger.version.copy()
+
+
+class Evaluator:
+    """Evaluates shapes against the sites of one cycle.
+
+    Args:
+        table: the sites.
+        catalog: accelerator classes.
+        now: of the cycle.
+        config: stated figures.
+
+    Attributes:
+        chips: the accelerators of all rows.
+    """
+
+    def __init__(
+        self, table: SiteTable, catalog: Catalog, now: datetime, config: EngineConfig
+    ) -> None:
+        self._table = table
+        self._now = now
+        self.chips = Chips(table, catalog, config)
+        self._inputs = Inputs(table, self.chips, config)
+        self._pricer = Pricer(table, self._inputs, catalog, config)
+        self._resources = Column(
+            ["" if found is None else found.resource_name for found in table.row_accelerator]
+        )
+        self._accelerator_resources = frozenset(self._resources.distinct) - {""}
+        self._site_count = len(table.sites)
+
+    def evaluate(self, shape: Shape, policy: PolicySpec, ledger: Ledger) -> Evaluation:
+        """Apply the hard rules to a shape, and price what they leave over."""
+        shape = with_defaults(shape, policy)
+        table = self._table
+        site_rule = self._site_rules(shape)
+        row_reason, looked_at = self._row_rules(shape)
+        open_rows = np.flatnonzero(
+            looked_at & (row_reason == NONE) & (site_rule[table.row_site] == NONE)
+        ).astype(np.int64)
+        needs, takes, gangs = self._capacity(shape, open_rows, ledger)
+        costs = self._pricer.price(shape, policy, open_rows, takes)
+        late = self._late(shape, costs)
+        row_reason[open_rows[late]] = RANK[RefusalReason.DEADLINE]
+        late_s: dict[int, float] = {}
+        for place in np.flatnonzero(late).tolist():
+            site = int(table.row_site[open_rows[place]])
+            needs_s = float(costs.run_s[place] + costs.transfer_s[place])
+            late_s[site] = min(needs_s, late_s.get(site, needs_s))
+        kept = np.flatnonzero(~late)
+        tolerations = shape.placement.tolerations
+        avoided = table.taints.where(
+            lambda taints: untolerated(taints, tolerations, soft=True) is not None
+        )
+        rows = open_rows[kept]
+        costs = costs.only(kept)
+        return Evaluation(
+            shape=shape,
+            policy=policy,
+            now=self._now,
+            site_rule=site_rule,
+            row_reason=row_reason,
+            rows=rows,
+            needs=tuple(needs[place] for place in kept.tolist()),
+            costs=costs,
+            order=np.lexsort((rows, costs.total, avoided[table.row_site[rows]])),
+            avoided=avoided,
+            gangs=gangs[kept],
+            seen=ledger.version.copy(),
+            late_s=late_s,
+        )
+
+    def _site_rules(self, shape: Shape) -> I64:
+        """(S,) place of the first rule that refuses a site, or `NONE`."""
+        first = np.full(self._site_count, NONE, np.int64)
+        for place, rule in enumerate(SITE_RULES):
+            first[(first == NONE) & ~rule.admits(shape, self._table)] = place
+        return first
+
+    def _row_rules(self, shape: Shape) -> tuple[I64, Mask]:
+        """(R,) rank of what refuses a row, or `NONE`; (R,) which rows the shape looks at."""
+        table = self._table
+        reason = np.full(table.rows, NONE, np.int64)
+        looked_at = np.zeros(table.rows, bool)
+        if not wants_accelerators(shape.demand, self._accelerator_resources):
+            looked_at[: self._site_count] = True
+            return reason, looked_at
+        looked_at[self._site_count :] = True
+        named = named_resources(shape.demand)
+        known = self.chips.known
+        verdicts = np.array(
+            [
+                NONE
+                if chip is None or (no := chip_refusal(shape, named, chip)) is None
+                else RANK[no]
+                for chip in known.distinct
+            ],
+            np.int64,
+        )
+        return verdicts[known.codes], looked_at
+
+    def _capacity(
+        self, shape: Shape, rows: I64, ledger: Ledger
+    ) -> tuple[list[tuple[PodNeed, ...]], Footprint, I64]:
+        """What the gang takes on each row, and how many of it fit; by resource name."""
+        table = self._table
+        needs: list[tuple[PodNeed, ...]] = [()] * len(rows)
+        gangs = np.zeros(len(rows), np.int64)
+        units = np.zeros(len(rows))
+        servers = np.ones(len(rows))
+        codes = self._resources.codes[rows]
+        for code in np.unique(codes).tolist():
+            places = np.flatnonzero(codes == code)
+            here = rows[places]
+            need = needs_on(shape.demand, table.row_accelerator[int(here[0])])
+            for place in places.tolist():
+                needs[place] = need
+            gangs[places] = ledger.survey(here, need)
+            asked = sum(pods.count * pods.units for pods in need)
+            units[places] = asked
+            servers[places] = self._servers(here, asked, need, ledger.entries)
+        pods = shape.demand.pods
+        takes = Footprint(
+            units=units,
+            cores=sum(pod.count * pod.cpu_millis for pod in pods) / 1000,
+            memory_gib=sum(pod.count * pod.memory_bytes for pod in pods) / 2**30,
+            servers=servers,
+        )
+        return needs, takes, gangs
+
+    def _servers(self, rows: I64, asked: int, needs: Sequence[PodNeed], entries: Entries) -> F64:
+        """(len(rows),) gangs that run at the same time when the site is empty, at least 1.
+
+        Where nobody counted what the site has, what the snapshot shows free stands in for it.
+        """
+        free = entries.bound(rows, self._table.row_site[rows], needs) if needs else 1
+        count = np.array(
+            [
+                -1 if found is None or found.allocatable is None else found.allocatable
+                for found in (self._table.row_accelerator[row] for row in rows.tolist())
+            ]
+        )
+        return np.maximum(1.0, np.where(count >= 0, count // max(1, asked), free))
+
+    def _late(self, shape: Shape, costs: Costs) -> Mask:
+        """(R',) rows on which the work would end after its deadline."""
+        deadline = shape.runtime.deadline
+        if deadline is None:
+            return np.zeros(len(costs.total), bool)
+        left_s = (deadline - self._now).total_seconds()
+        # A run time that nobody stated is no ground to refuse: only a deadline that has passed is.
+        known = shape.runtime.duration_s is not None
+        return (costs.run_s + costs.transfer_s if known else np.zeros(len(costs.total))) > left_s
+
+
+def with_defaults(shape: Shape, policy: PolicySpec) -> Shape:
+    """The shape with its policy's selector and jurisdictions where it has none of its own."""
+    defaults, own = policy.defaults, shape.placement
+    filled = own
+    if not own.site_selector and defaults.site_selector is not None:
+        filled = replace(filled, site_selector=requirements(defaults.site_selector))
+    if not own.jurisdictions and defaults.jurisdictions:
+        filled = replace(filled, jurisdictions=defaults.jurisdictions)
+    return shape if filled is own else replace(shape, placement=filled)
+
+
+def requirements(selector: LabelSelector) -> tuple[LabelSelectorRequirement, ...]:
+    """A selector as one list of requirements, in an order of its own."""
+    exact = (
+        LabelSelectorRequirement(key=key, operator=SelectorOperator.IN, values=(value,))
+        for key, value in sorted(selector.match_labels.items())
+    )
+    return (*exact, *selector.match_expressions)
