@@ -1,7 +1,7 @@
 """The values that all kinds share: quantities, durations, selectors, taints, conditions.
 
-Wrong values raise `QuantityError` that says what was read and what would do; the CRDs' patterns keep
-most of them out before.
+Wrong values raise `QuantityError` that says what was read and what would do; the CRDs' patterns
+keep most of them out before.
 """
 
 import re

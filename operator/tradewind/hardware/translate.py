@@ -1,0 +1,158 @@
+"""From a neutral template to one that a site's nodes understand.
+
+A pod asks for `tradewind.dev/accelerator`; at the site it asks for the maker's own resource, and is
+drawn to nodes of the chosen class by the labels that tell them there. Variants change image,
+entrypoint, environment and resources on other hardware. A template that names a maker's resource
+itself is taken at its word.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from tradewind.api.names import NEUTRAL_ACCELERATOR
+from tradewind.api.workload import Variant, VariantContainer
+from tradewind.base.errors import TemplateRefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class SiteHardware:
+    """One accelerator class as a site serves it.
+
+    Attributes:
+        class_name: of the catalogue.
+        vendor: lower case.
+        resource_name: by which pods ask for it there.
+        node_labels: sets of labels, any of which singles out nodes of the class; may be empty.
+    """
+
+    class_name: str
+    vendor: str
+    resource_name: str
+    node_labels: tuple[tuple[tuple[str, str], ...], ...] = ()
+
+
+def translate_pod_template(
+    template: Mapping[str, Any],
+    hardware: SiteHardware | None,
+    variants: Sequence[Variant] = (),
+) -> dict[str, Any]:
+    """A pod template in the site's own terms; the given one is not changed.
+
+    Args:
+        template: a PodTemplateSpec.
+        hardware: what the placement chose; None for work without accelerators.
+        variants: the workload's; the first that fits applies.
+
+    Raises:
+        TemplateRefusedError: the template asks for the neutral resource, but no class was chosen;
+            or a variant names a container that is not there.
+    """
+    result: dict[str, Any] = deepcopy(dict(template))
+    spec = result.setdefault("spec", {})
+    if hardware is not None:
+        _apply_variant(spec, _variant_for(hardware, variants))
+    asked = False
+    for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
+        asked = _rename_resource(container, hardware) or asked
+    if asked and hardware is not None:
+        _draw_to_nodes(spec, hardware.node_labels)
+    return result
+
+
+def _variant_for(hardware: SiteHardware, variants: Iterable[Variant]) -> Variant | None:
+    for variant in variants:
+        when = variant.when
+        if when.vendor in ("", hardware.vendor) and when.class_name in ("", hardware.class_name):
+            return variant
+    return None
+
+
+def _apply_variant(spec: dict[str, Any], variant: Variant | None) -> None:
+    if variant is None:
+        return
+    containers = {
+        container.get("name"): container
+        for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    }
+    for change in variant.containers:
+        container = containers.get(change.name)
+        if container is None:
+            raise TemplateRefusedError(
+                f"spec.variants: the template has no container {change.name!r}",
+                hint=f"its containers are {', '.join(map(str, containers))}",
+            )
+        _change_container(container, change)
+
+
+def _change_container(container: dict[str, Any], change: VariantContainer) -> None:
+    if change.image is not None:
+        container["image"] = change.image
+    if change.command is not None:
+        container["command"] = list(change.command)
+    if change.args is not None:
+        container["args"] = list(change.args)
+    if change.env:
+        changed = {item.get("name"): item for item in change.env}
+        kept = [item for item in container.get("env") or () if item.get("name") not in changed]
+        container["env"] = [*kept, *changed.values()]
+    for section, amounts in (change.resources or {}).items():
+        resources = container.setdefault("resources", {})
+        resources[section] = {**(resources.get(section) or {}), **amounts}
+
+
+def _rename_resource(container: dict[str, Any], hardware: SiteHardware | None) -> bool:
+    """Put the site's resource name in place of the neutral one; True if it stood there."""
+    resources = container.get("resources") or {}
+    amounts = [
+        section[NEUTRAL_ACCELERATOR]
+        for name in ("requests", "limits")
+        if NEUTRAL_ACCELERATOR in (section := resources.get(name) or {})
+    ]
+    if not amounts:
+        return False
+    if hardware is None:
+        raise TemplateRefusedError(
+            f"container {container.get('name')!r} asks for {NEUTRAL_ACCELERATOR}, "
+            "but the placement names no accelerator class"
+        )
+    for name in ("requests", "limits"):
+        section = resources.setdefault(name, {})
+        section.pop(NEUTRAL_ACCELERATOR, None)
+        # Extended resources cannot be overcommitted: request and limit must be there and equal.
+        section[hardware.resource_name] = amounts[0]
+    return True
+
+
+def _draw_to_nodes(spec: dict[str, Any], alternatives: Sequence[Sequence[tuple[str, str]]]) -> None:
+    """Require one of the label sets, beside whatever the template requires already."""
+    if not alternatives:
+        return
+    affinity = spec.setdefault("affinity", {}).setdefault("nodeAffinity", {})
+    required = affinity.setdefault("requiredDuringSchedulingIgnoredDuringExecution", {})
+    # Terms are alternatives, so each given term is joined with each of ours.
+    given = required.get("nodeSelectorTerms") or [{}]
+    required["nodeSelectorTerms"] = [
+        {**term, "matchExpressions": [*(term.get("matchExpressions") or ()), *ours]}
+        for term in given
+        for ours in _expressions(alternatives)
+    ]
+
+
+def _expressions(
+    alternatives: Sequence[Sequence[tuple[str, str]]],
+) -> list[list[dict[str, Any]]]:
+    """Match expressions of each alternative; sets over the same single key become one `In`."""
+    by_key: dict[str, list[str]] = {}
+    terms: list[list[dict[str, Any]]] = []
+    for labels in alternatives:
+        if len(labels) == 1:
+            by_key.setdefault(labels[0][0], []).append(labels[0][1])
+        else:
+            terms.append(
+                [{"key": key, "operator": "In", "values": [value]} for key, value in labels]
+            )
+    for key, values in sorted(by_key.items()):
+        terms.append([{"key": key, "operator": "In", "values": sorted(set(values))}])
+    return terms
