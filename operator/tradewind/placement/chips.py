@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tradewind.hardware.catalog import Catalog, HardwareClass
+from tradewind.hardware.labels import vendor_of
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.plan import RefusalReason
 from tradewind.placement.shapes import Shape
@@ -52,7 +53,8 @@ def chip_of(accelerator: SiteAccelerator, catalog: Catalog, config: EngineConfig
     return Chip(
         class_name=accelerator.class_name,
         resource_name=accelerator.resource_name,
-        vendor=accelerator.vendor or (found.vendor if found else ""),
+        vendor=accelerator.vendor
+        or (found.vendor if found else vendor_of(accelerator.resource_name)),
         memory_gib=clean(found.memory_gib) if found and math.isnan(listed) else listed,
         tflops=clean(found.bf16_tflops) if found else unknown,
         speed=clean(found.speed, low=1e-9) if found else unknown,
@@ -123,19 +125,24 @@ def _column(values: Sequence[float]) -> F64:
     return np.array(values, np.float64)
 
 
-def chip_refusal(shape: Shape, named: frozenset[str], chip: Chip) -> RefusalReason | None:
+def chip_refusal(
+    shape: Shape, named: frozenset[str], chip: Chip, catalog: Catalog
+) -> RefusalReason | None:
     """Why an accelerator will not do for a shape; None when it will.
 
     Args:
         shape: whose need counts.
         named: resources that the template names itself.
         chip: the accelerator.
+        catalog: tells a class's name from that of a family.
     """
     need = shape.accelerator
     neutral = any(pod.accelerators > 0 for pod in shape.demand.pods)
     if not neutral and chip.resource_name not in named:
         return RefusalReason.RESOURCE
-    if need.classes and not any(same_class(chip, name) for name in need.classes):
+    if need.classes and not any(
+        is_of_class(chip.class_name, name, catalog) for name in need.classes
+    ):
         return RefusalReason.CLASS
     if need.vendors and chip.vendor not in need.vendors:
         return RefusalReason.VENDOR
@@ -147,6 +154,21 @@ def chip_refusal(shape: Shape, named: frozenset[str], chip: Chip) -> RefusalReas
     return None
 
 
-def same_class(chip: Chip, name: str) -> bool:
-    """Whether an accelerator is of the class, or of a class of the family, that was asked for."""
-    return chip.class_name == name
+def is_of_class(class_name: str, asked: str, catalog: Catalog) -> bool:
+    """Whether a class is what was asked for: that very class, or one of the family named so.
+
+    A name that is a class of the catalogue means that class only.
+
+    >>> from tradewind.hardware.catalog import builtin_catalog
+    >>> is_of_class("huawei-ascend-910b3", "huawei-ascend-910b", builtin_catalog())
+    True
+    >>> is_of_class("nvidia-a100-sxm-80gb", "nvidia-a10", builtin_catalog())
+    False
+    """
+    if class_name == asked:
+        return True
+    rest = class_name.removeprefix(asked)
+    if not asked or rest == class_name or catalog.get(asked) is not None:
+        return False
+    # 910b | 3, h100 | -sxm, mi300 | x; but never h10 | 0.
+    return rest[0] == "-" or rest[0].isdigit() != asked[-1].isdigit()

@@ -194,12 +194,13 @@ class Pricer:
         if serves or not scales.any():
             return run_h, assumed
         reference = self._catalog.get(runtime.reference_class or config.reference_class)
-        if reference is None or not runtime.reference_class:
+        base = reference.speed if reference else None
+        if base is None or not runtime.reference_class:
             assumed.append(("referenceClass", scales))
         speed = self._in.speed.values[rows]
         assumed.append(("acceleratorSpeed", scales & self._in.speed.assumed[rows]))
-        base = config.fallbacks.speed_tflops if reference is None else reference.speed
-        return np.where(scales, run_h * base / speed, run_h), assumed
+        scale = (config.fallbacks.speed_tflops if base is None else base) / speed
+        return np.where(scales, run_h * scale, run_h), assumed
 
     def _kilowatts(self, rows: I64, site: I64, takes: Footprint) -> F64:
         """(R',) power of the gang at the meter, kW."""

@@ -103,6 +103,7 @@ class Evaluator:
         self, table: SiteTable, catalog: Catalog, now: datetime, config: EngineConfig
     ) -> None:
         self._table = table
+        self._catalog = catalog
         self._now = now
         self.chips = Chips(table, catalog, config)
         self._inputs = Inputs(table, self.chips, config)
@@ -175,7 +176,7 @@ class Evaluator:
         verdicts = np.array(
             [
                 NONE
-                if chip is None or (no := chip_refusal(shape, named, chip)) is None
+                if chip is None or (no := chip_refusal(shape, named, chip, self._catalog)) is None
                 else RANK[no]
                 for chip in known.distinct
             ],
