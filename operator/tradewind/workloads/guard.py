@@ -16,11 +16,34 @@ from tradewind.workloads.registry import adapter_for
 
 #: Volumes that bring nothing of the node or of other tenants with them.
 _VOLUMES: Final = frozenset(
-    ["configMap", "secret", "emptyDir", "persistentVolumeClaim", "downwardAPI", "projected", "ephemeral", "image"]
+    {
+        "configMap",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "image",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    }
 )
 #: Capabilities that Pod Security's baseline lets a container add.
 _CAPABILITIES: Final = frozenset(
-    ["AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"]
+    {
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    }
 )
 _CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 _OURS: Final = (f"{GROUP}/", f"{ACCELERATOR_LABEL_PREFIX}/")

@@ -1,0 +1,337 @@
+"""One engaged site: its session, its informers, its probe, and what is known of it at the moment.
+
+A runtime is one cancellable scope. It begins with the site's credentials, finds out which cluster
+that is and what it serves, and then keeps inventory and dispatched objects up to date until it is
+cancelled. Rotated credentials change the session under the informers, which go on where they were;
+another cluster behind the same name does not: that is an error until somebody mends it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from tradewind.api.names import LABEL_HUB_ID, LABEL_MANAGED_BY, MANAGED_BY
+from tradewind.base.aio import Backoff, Clock
+from tradewind.base.errors import AccessRefusedError, ApiError, SiteUnreachableError
+from tradewind.base.observe import get_logger
+from tradewind.hardware.catalog import Catalog
+from tradewind.sites.access import Endpoint
+from tradewind.sites.client import ApiSession
+from tradewind.sites.informer import Informer
+from tradewind.sites.inventory import Inventory
+from tradewind.sites.slim import Dispatched, Node, Pod
+from tradewind.workloads.adapter import Adapter
+from tradewind.workloads.registry import ADAPTERS
+
+log = get_logger(__name__)
+
+_LIVE_PODS: Final = "status.phase!=Succeeded,status.phase!=Failed"
+
+
+class SiteListener(Protocol):
+    """Told of everything that a site shows; must not block."""
+
+    def on_inventory(self, site: str) -> None:
+        """Nodes or pods changed."""
+        ...
+
+    def on_object(
+        self, site: str, kind: str, old: Dispatched | None, new: Dispatched | None
+    ) -> None:
+        """An object of this hub's changed; `kind` is `apiVersion/Kind`."""
+        ...
+
+    def on_objects_synced(self, site: str) -> None:
+        """Every kind of dispatched objects has been listed whole."""
+        ...
+
+    def on_health(self, site: str) -> None:
+        """Reachability, access or identity changed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeSettings:
+    """How a site is talked to.
+
+    Attributes:
+        hub_id: marks our objects.
+        request_timeout_s: limit of one request.
+        probe_s: between two probes, and the limit of one.
+        probe_failures: so many in a row make the site unreachable.
+    """
+
+    hub_id: str
+    request_timeout_s: float = 10.0
+    probe_s: float = 5.0
+    probe_failures: int = 3
+
+
+@dataclass(slots=True)
+class SiteState:
+    """What is known of a site at the moment.
+
+    Attributes:
+        reachable: None until the first answer or the first lost probe.
+        since: when `reachable` last changed.
+        fault: why it cannot be used: access refused, or another cluster than before.
+        detail: what the last lost probe said.
+        kubernetes_version: of its API server.
+        cluster_uid: which cluster it is.
+        kinds: template kinds that it serves.
+        inventory_synced: nodes and pods have been listed.
+        objects_synced: dispatched objects have been listed.
+    """
+
+    reachable: bool | None = None
+    since: datetime | None = None
+    fault: AccessRefusedError | None = None
+    detail: str = ""
+    kubernetes_version: str = ""
+    cluster_uid: str = ""
+    kinds: frozenset[str] = frozenset()
+    inventory_synced: bool = False
+    objects_synced: bool = False
+    synced_kinds: set[str] = field(default_factory=set)
+
+
+class SiteRuntime:
+    """A site while it is engaged.
+
+    Args:
+        name: of the ComputeSite.
+        listener: told of everything.
+        catalog: the accelerator classes in force.
+        settings: how to talk to it.
+        clock: whose time counts.
+        claim: asks for a cluster's uid; returns the other site that has it, or an empty string.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        listener: SiteListener,
+        catalog: Callable[[], Catalog],
+        settings: RuntimeSettings,
+        clock: Clock,
+        claim: Callable[[str, str], str],
+    ) -> None:
+        self.name = name
+        self.state = SiteState()
+        self.inventory = Inventory(catalog, hub_id=settings.hub_id)
+        self._listener = listener
+        self._catalog = catalog
+        self._settings = settings
+        self._clock = clock
+        self._claim = claim
+        self._session: ApiSession | None = None
+        self._changed = asyncio.Event()
+        self._failures = 0
+
+    @property
+    def session(self) -> ApiSession:
+        """The session in use.
+
+        Raises:
+            SiteUnreachableError: there are no usable credentials at the moment.
+        """
+        if self._session is None:
+            raise SiteUnreachableError(f"{self.name}: no usable credentials", site=self.name)
+        return self._session
+
+    def use(self, endpoint: Endpoint | AccessRefusedError) -> None:
+        """Take credentials, new or rotated, or the reason why there are none."""
+        if isinstance(endpoint, AccessRefusedError):
+            self._set_fault(endpoint)
+            self._drop_session()
+        elif self._session is None or endpoint != self._session.endpoint:
+            self._drop_session()
+            self._session = ApiSession(
+                endpoint, name=self.name, timeout_s=self._settings.request_timeout_s
+            )
+            self._set_fault(None)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Engage until cancelled; a second run begins with nothing known."""
+        self.inventory = Inventory(self._catalog, hub_id=self._settings.hub_id)
+        self.state.inventory_synced = self.state.objects_synced = False
+        self.state.synced_kinds.clear()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._probe())
+                await self._identify()
+                for informer in self._informers():
+                    tasks.create_task(informer.run())
+        finally:
+            self._drop_session()
+
+    def _drop_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            # Closing breaks the watches on it at once; they go on with the next session.
+            task = asyncio.ensure_future(session.close())
+            _closing.add(task)
+            task.add_done_callback(_closing.discard)
+
+    def _set_fault(self, fault: AccessRefusedError | None) -> None:
+        before = self.state.fault
+        self.state.fault = fault
+        if (fault and fault.reason) != (before and before.reason):
+            if fault is not None:
+                log.warning("site refused", site=self.name, reason=fault.reason, error=str(fault))
+            self._listener.on_health(self.name)
+
+    async def _identify(self) -> None:
+        """Find out which cluster it is and what it serves; again until it answers."""
+        backoff = Backoff(0.5, 15.0)
+        while True:
+            self._changed.clear()
+            if self._session is None:
+                await self._changed.wait()
+                continue
+            try:
+                await self._read_identity(self._session)
+            except (ApiError, SiteUnreachableError, msgspec.MsgspecError) as error:
+                self.state.detail = str(error)
+                await self._clock.sleep(backoff.next())
+            except AccessRefusedError as error:
+                self._set_fault(error)
+                await self._changed.wait()
+            else:
+                self._answered()
+                self._listener.on_health(self.name)
+                return
+
+    async def _read_identity(self, session: ApiSession) -> None:
+        version = msgspec.json.decode(await session.get("/version"))
+        namespace = msgspec.json.decode(await session.get("/api/v1/namespaces/kube-system"))
+        uid = str(namespace["metadata"]["uid"])
+        other = self._claim(self.name, uid)
+        if other:
+            raise AccessRefusedError(
+                f"site {self.name} is the same cluster as site {other}",
+                reason="SameCluster",
+                hint="delete one of the two ComputeSites: its capacity would count twice",
+            )
+        kinds = [
+            f"{adapter.api_version}/{adapter.kind}"
+            for adapter in ADAPTERS.values()
+            if await _serves(session, adapter)
+        ]
+        self.state.kubernetes_version = str(version.get("gitVersion", ""))[:64]
+        self.state.cluster_uid = uid
+        self.state.kinds = frozenset(kinds)
+
+    def _informers(self) -> list[Informer[Any]]:
+        ours = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_HUB_ID}={self._settings.hub_id}"
+        informers: list[Informer[Any]] = [
+            self._informer("/api/v1/nodes", Node, {}, self._on_node),
+            self._informer("/api/v1/pods", Pod, {"fieldSelector": _LIVE_PODS}, self._on_pod),
+        ]
+        for kind in sorted(self.state.kinds):
+            adapter = ADAPTERS[kind]
+            path = f"/apis/{adapter.api_version}/{adapter.plural}"
+            informers.append(
+                self._informer(path, Dispatched, {"labelSelector": ours}, self._on_object(kind))
+            )
+        return informers
+
+    def _informer(
+        self,
+        path: str,
+        item: type[Any],
+        selectors: dict[str, str],
+        on_change: Callable[[Any, Any], None],
+    ) -> Informer[Any]:
+        return Informer(
+            lambda: self.session,
+            path,
+            item,
+            site=self.name,
+            selectors=selectors,
+            on_change=on_change,
+            on_synced=lambda: self._synced(path),
+            on_answer=self._answered,
+            clock=self._clock,
+        )
+
+    def _on_node(self, old: Node | None, new: Node | None) -> None:
+        self.inventory.on_node(old, new)
+        if self.state.inventory_synced:
+            self._listener.on_inventory(self.name)
+
+    def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
+        self.inventory.on_pod(old, new)
+        if self.state.inventory_synced:
+            self._listener.on_inventory(self.name)
+
+    def _on_object(self, kind: str) -> Callable[[Dispatched | None, Dispatched | None], None]:
+        return lambda old, new: self._listener.on_object(self.name, kind, old, new)
+
+    def _synced(self, path: str) -> None:
+        state = self.state
+        state.synced_kinds.add(path)
+        if not state.inventory_synced and {"/api/v1/nodes", "/api/v1/pods"} <= state.synced_kinds:
+            state.inventory_synced = True
+            log.info("inventory synced", site=self.name, nodes=self.inventory.view().nodes)
+            self._listener.on_inventory(self.name)
+        if len(state.synced_kinds) == len(state.kinds) + 2:
+            state.objects_synced = True
+            self._listener.on_objects_synced(self.name)
+
+    async def _probe(self) -> None:
+        """Ask for a sign of life, whatever the watches do: a hung server keeps connections open."""
+        interval_s = self._settings.probe_s
+        while True:
+            started = self._clock.monotonic()
+            try:
+                await self.session.get("/readyz", timeout_s=interval_s)
+            except ApiError as error:
+                # An answer that says no (403) is an answer; one that says "not ready" is not.
+                if error.status >= 500:  # noqa: PLR2004 - HTTP
+                    self._unanswered(str(error))
+                else:
+                    self._answered()
+            except SiteUnreachableError as error:
+                self._unanswered(str(error))
+            else:
+                self._answered()
+            spent = self._clock.monotonic() - started
+            await self._clock.sleep(max(0.2, interval_s - spent))
+
+    def _answered(self) -> None:
+        self._failures = 0
+        self._set_reachable(reachable=True, detail="")
+
+    def _unanswered(self, detail: str) -> None:
+        self._failures += 1
+        if self._failures >= self._settings.probe_failures:
+            self._set_reachable(reachable=False, detail=detail)
+
+    def _set_reachable(self, *, reachable: bool, detail: str) -> None:
+        state = self.state
+        if state.reachable is reachable:
+            return
+        state.reachable, state.detail = reachable, detail
+        state.since = self._clock.now()
+        log.info("site reachable" if reachable else "site unreachable", site=self.name, why=detail)
+        self._listener.on_health(self.name)
+
+
+_closing: set[asyncio.Future[None]] = set()
+
+
+async def _serves(session: ApiSession, adapter: Adapter) -> bool:
+    try:
+        answer = msgspec.json.decode(await session.get(f"/apis/{adapter.api_version}"))
+    except ApiError as error:
+        if error.not_found:
+            return False
+        raise
+    return any(resource.get("name") == adapter.plural for resource in answer.get("resources") or ())

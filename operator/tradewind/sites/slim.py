@@ -1,0 +1,133 @@
+"""The few fields that are read of members' objects; everything else is skipped while decoding."""
+
+from typing import Any
+
+import msgspec
+
+
+class Slim(msgspec.Struct, rename="camel", kw_only=True):
+    """Decodes camelCase, and is blind to fields it does not name."""
+
+
+class Metadata(Slim):
+    """What is read of metadata."""
+
+    name: str = ""
+    namespace: str | None = None
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    deletion_timestamp: str | None = None
+
+
+class NodeTaint(Slim):
+    """A taint of a node."""
+
+    key: str
+    value: str = ""
+    effect: str = ""
+
+
+class NodeSpec(Slim):
+    """What is read of a node's spec."""
+
+    unschedulable: bool = False
+    taints: list[NodeTaint] | None = None
+
+
+class NodeCondition(Slim):
+    """A condition of a node."""
+
+    type: str
+    status: str
+
+
+class NodeStatus(Slim):
+    """What is read of a node's status."""
+
+    allocatable: dict[str, str] | None = None
+    conditions: list[NodeCondition] | None = None
+
+
+class NodeMetadata(Slim):
+    """A node's metadata, without its annotations: they can be long."""
+
+    name: str
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] | None = None
+
+
+class Node(Slim):
+    """A node."""
+
+    metadata: NodeMetadata
+    spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
+    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+
+
+class PodResources(Slim):
+    """Requests and limits."""
+
+    requests: dict[str, str] | None = None
+    limits: dict[str, str] | None = None
+
+
+class PodContainer(Slim):
+    """What is read of a container."""
+
+    name: str = ""
+    restart_policy: str | None = None
+    resources: PodResources | None = None
+
+
+class PodSpec(Slim):
+    """What is read of a pod's spec."""
+
+    node_name: str = ""
+    containers: list[PodContainer] | None = None
+    init_containers: list[PodContainer] | None = None
+    overhead: dict[str, str] | None = None
+    resources: PodResources | None = None
+
+
+class PodStatus(Slim):
+    """What is read of a pod's status."""
+
+    phase: str = ""
+
+
+class PodMetadata(Slim):
+    """A pod's metadata, without annotations."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] | None = None
+
+
+class Pod(Slim):
+    """A pod."""
+
+    metadata: PodMetadata
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+    status: PodStatus = msgspec.field(default_factory=PodStatus)
+
+
+class ReplicaSpec(Slim):
+    """What a kind's adapter reads of a spec."""
+
+    parallelism: int | None = None
+    completions: int | None = None
+    replicas: int | None = None
+
+
+class Dispatched(Slim):
+    """An object that Tradewind made, of any kind; the adapter reads its status."""
+
+    metadata: Metadata
+    spec: ReplicaSpec = msgspec.field(default_factory=ReplicaSpec)
+    status: dict[str, Any] | None = None
