@@ -66,6 +66,7 @@ _WAITING = frozenset(
         RefusalReason.LOST,
         RefusalReason.UNREACHABLE,
         RefusalReason.NOT_SYNCED,
+        RefusalReason.NODE_TAINT,  # other nodes may come free, or be untainted
         RefusalReason.ACCELERATORS,
         RefusalReason.CPU,
         RefusalReason.MEMORY,

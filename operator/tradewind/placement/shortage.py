@@ -120,9 +120,12 @@ def _chips(place: Place, need: PodNeed, pods: int) -> Refusal:
 
 def _resource(place: Place, need: PodNeed, reason: RefusalReason, what: str, pods: int) -> Refusal:
     beside = f" beside {need.units} {place.chip}" if need.units else ""
+    asked = f"{need.count} pods with {what}{beside} each"
+    if need.count == 1:
+        asked = f"a pod with {what}{beside}"
     return place.refuse(
         reason,
-        f"needs {need.count} pods with {what}{beside} each; nodes have room for {pods}",
+        f"needs {asked}; nodes have room for {pods}",
         need.count,
         pods,
     )
