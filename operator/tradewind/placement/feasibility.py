@@ -219,12 +219,7 @@ class Evaluator:
         Where nobody counted what the site has, what the snapshot shows free stands in for it.
         """
         free = entries.bound(rows, self._table.row_site[rows], needs) if needs else 1
-        count = np.array(
-            [
-                -1 if found is None or found.allocatable is None else found.allocatable
-                for found in (self._table.row_accelerator[row] for row in rows.tolist())
-            ]
-        )
+        count = self._table.allocatable[rows]
         return np.maximum(1.0, np.where(count >= 0, count // max(1, asked), free))
 
     def _late(self, shape: Shape, costs: Costs) -> Mask:

@@ -80,6 +80,7 @@ class SiteTable:
         index: site name to its place on S.
         row_site: (R,) the site of each row.
         row_accelerator: R entries; None for the rows without accelerators.
+        allocatable: (R,) accelerators that the site has, free or not; -1 where not counted.
         carbon_intensity: (S,) gCO2e/kWh.
         price_per_mwh: (S,) USD; below zero counts as 0.
         load: (S,) 0 to 1.
@@ -100,6 +101,13 @@ class SiteTable:
         self.row_site: I64 = np.concatenate(
             (np.arange(count), np.repeat(np.arange(count), [len(offered) for offered in own]))
         ).astype(np.int64)
+        self.allocatable: I64 = np.array(
+            [
+                -1 if found is None or found.allocatable is None else found.allocatable
+                for found in self.row_accelerator
+            ],
+            np.int64,
+        )
         self.row_index: dict[tuple[int, str, str], int] = {
             (int(self.row_site[row]), found.class_name, found.resource_name): row
             for row, found in enumerate(self.row_accelerator)
