@@ -1,9 +1,11 @@
 """How do a site's accelerators, or its run times, fall short of what a shape asks for?"""
 
+import math
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from tradewind.placement.chips import Chip
+from tradewind.placement.demands import named_resources
 from tradewind.placement.feasibility import Evaluation
 from tradewind.placement.plan import Refusal, RefusalReason
 from tradewind.placement.snapshot import SiteView
@@ -38,17 +40,16 @@ def misfit(
         case RefusalReason.CHIP_SPEED:
             return _short(site, reason, need.min_tflops, "TFLOPS BF16 a chip", chips)
         case RefusalReason.RESOURCE:
-            names = sorted(
-                {name for pod in found.shape.demand.pods for name, _ in pod.vendor_resources}
-            )
+            names = ", ".join(sorted(named_resources(found.shape.demand)))
             offered = ", ".join(sorted({chip.resource_name for chip in chips}))
-            message = f"needs {', '.join(names)}; site offers {offered}"
+            message = f"needs {names}; site offers {offered}"
         case RefusalReason.DEADLINE:
             return _late(site, found, late_s)
         case _:
             units = sum(pod.count * pod.accelerators for pod in found.shape.demand.pods)
-            message = f"needs {units} accelerators; site has none"
-            return Refusal(site.name, reason, message, units, 0)
+            names = ", ".join(sorted(named_resources(found.shape.demand)))
+            what = f"{units} accelerators" if units else names
+            return Refusal(site.name, reason, f"needs {what}; site has none", units or None, 0)
     return Refusal(site.name, reason, message)
 
 
@@ -65,7 +66,7 @@ def _short(
 ) -> Refusal:
     by_memory = reason is RefusalReason.CHIP_MEMORY
     figures = [(chip.memory_gib if by_memory else chip.tflops, chip.class_name) for chip in chips]
-    known = [figure for figure in figures if figure[0] == figure[0]]
+    known = [figure for figure in figures if not math.isnan(figure[0])]
     if not known:
         names = ", ".join(sorted(name for _, name in figures))
         message = f"needs {wanted:g} {unit}; that of {names} is not known"
@@ -76,13 +77,11 @@ def _short(
 
 
 def _late(site: SiteView, found: Evaluation, fastest_s: float) -> Refusal:
-    deadline = found.shape.runtime.deadline
-    if deadline is None:
-        raise ValueError("no deadline, yet refused by one")
+    deadline = found.shape.runtime.deadline or found.now
     left = deadline - found.now
     takes = timedelta(seconds=round(min(fastest_s, 1e9)))
     message = (
-        f"needs {takes} and must be done by {deadline:%Y-%m-%dT%H:%M:%SZ}; "
+        f"needs {takes} and must be done by {deadline.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}; "
         f"{timedelta(seconds=max(0, round(left.total_seconds())))} are left"
     )
     return Refusal(

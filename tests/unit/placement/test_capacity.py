@@ -66,6 +66,16 @@ FITS: dict[str, tuple[SiteBuilder, WorkloadBuilder, int]] = {
         W.gang(1, chips=8),
         3,
     ),
+    "other resources beside the chips": (
+        site("s").nodes(2, h100=8, others={"rdma/hca": 3, "rdma/other": 1}),
+        W.gang(1, chips=1, resources={"rdma/hca": 1}),
+        6,
+    ),
+    "pod sets of nothing ask for nothing": (
+        site("s").nodes(2, h100=8),
+        W.gang(0, chips=8).gang(1, chips=8),
+        2,
+    ),
     "overcommitted nodes have nothing": (
         site("s").but(node_shapes=(node(cpu=-3, h100=8), node(h100=-1))),
         W.gang(1, chips=1),

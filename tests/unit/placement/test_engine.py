@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
 from tests.builders import (
     A100,
     ASCEND,
@@ -26,7 +27,7 @@ from tradewind.placement.explain import (
     decision_of,
     estimate_of,
 )
-from tradewind.placement.plan import Assignment, Term, Waiting
+from tradewind.placement.plan import Assignment, LazySequence, Term, Waiting
 
 CARBON_ONLY = PolicySpec(carbon_per_tonne=1000)
 GANG = workload("w").gang(2, chips=8)
@@ -198,3 +199,27 @@ def test_explanations_stay_true_after_the_cycle_went_on() -> None:
     assert not found.assignments[0].explanation.refused
     assert [r.site for r in found.assignments[1].explanation.refused] == ["a"]
     assert [r.site for r in found.waiting[0].explanation.refused] == ["a", "b"]
+
+
+def test_without_sites_a_decision_says_so() -> None:
+    waiting = outcome(plan(snapshot([], [GANG]), NOW), "w")
+    assert decision_of(waiting, NOW).message == "no site has joined"
+
+
+def test_work_without_pods_is_placed_and_takes_nothing() -> None:
+    idle = workload("w").gang(0)
+    found = plan(snapshot([site("s")], [idle]), NOW)
+    assert [(a.site, a.replicas, a.cost[Term.HARDWARE]) for a in found.assignments] == [("s", 0, 0)]
+
+
+def test_a_lazy_sequence_is_like_any_other() -> None:
+    made: list[int] = []
+    squares = LazySequence(4, lambda i: (made.append(i), i * i)[1])
+    assert (len(squares), made) == (4, [])
+    assert (squares[1], squares[-1], squares[1:3]) == (1, 9, (1, 4))
+    assert squares == (0, 1, 4, 9)
+    assert squares != 5
+    assert hash(squares) == hash(LazySequence(4, lambda i: i * i))
+    assert repr(squares) == "<4 items>"
+    with pytest.raises(IndexError):
+        squares[4]

@@ -1,6 +1,6 @@
 """Each hard rule says no with its code, its verdict and its numbers."""
 
-from datetime import timedelta
+from datetime import timedelta, timezone
 
 import pytest
 from tests.builders import (
@@ -268,6 +268,34 @@ CASES: dict[str, tuple[SiteBuilder, WorkloadBuilder, str, Verdict, str]] = {
         "needs 3:24:48 and must be done by 2026-11-24T14:00:00Z; 2:00:00 are left",
     ),
 }
+
+
+NAMED = W.gang(1, resources={"nvidia.com/gpu": 4})
+ELSEWHERE: dict[str, tuple[SiteBuilder, str, str]] = {
+    "another maker's chips are here": (
+        site("s").nodes(ascend=8),
+        "ResourceNotOffered",
+        "needs nvidia.com/gpu; site offers huawei.com/Ascend910",
+    ),
+    "no chips are here": (PLAIN, "NoAccelerator", "needs nvidia.com/gpu; site has none"),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_a_resource_that_only_another_site_has(case: str) -> None:
+    place, reason, message = ELSEWHERE[case]
+    full = site("full").nodes(h100=2)
+    waiting = outcome(plan(snapshot([place, full], [NAMED]), NOW), "w")
+    refusals = {r.site: r for r in waiting.explanation.refused}
+    assert refusals[SiteName("full")].reason.value == "InsufficientAccelerators"
+    found = refusals[SiteName("s")]
+    assert (found.reason.value, found.message) == (reason, message)
+
+
+def test_a_deadline_is_told_in_utc() -> None:
+    shanghai = timezone(timedelta(hours=8))
+    late = W.lasts(1, deadline=(NOW + timedelta(minutes=5)).astimezone(shanghai))
+    assert "by 2026-11-24T12:05:00Z; 0:05:00 are left" in refusal_of(PLAIN, late).message
 
 
 def refusal_of(place: SiteBuilder, work: WorkloadBuilder) -> Refusal:
