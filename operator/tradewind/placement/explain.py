@@ -146,6 +146,26 @@ def summarise(refused: Iterable[Refusal]) -> tuple[RefusalSummary, ...]:
     )
 
 
+def each_or_summary(refused: Iterable[Refusal]) -> tuple[RefusalSummary, ...]:
+    """A reason's sites one by one, each with its own numbers, or together when they are many."""
+    told: list[RefusalSummary] = []
+    every = list(refused)
+    for summary in summarise(every):
+        if summary.count > MOST_SITES:
+            told.append(summary)
+            continue
+        told += [
+            RefusalSummary(
+                reason=one.reason.value,
+                sites=(one.site,) if one.site else (),
+                example=one.message,
+            )
+            for one in every
+            if one.reason.value == summary.reason
+        ]
+    return tuple(told)
+
+
 def _nearest(group: list[Refusal]) -> Refusal:
     # The site with most to offer tells most about what is missing.
     return max(group, key=lambda refusal: refusal.available or 0.0)
@@ -168,7 +188,7 @@ def decision_of(outcome: Assignment | Waiting, at: datetime) -> Decision:
         )
         for other in why.alternatives[:MOST_ALTERNATIVES]
     )
-    refused = summarise(why.refused)
+    refused = each_or_summary(why.refused)
     if isinstance(outcome, Waiting):
         return Decision(
             at=at,

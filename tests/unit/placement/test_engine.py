@@ -151,6 +151,15 @@ def test_a_decision_is_bounded_whatever_the_federation() -> None:
     assert len(shown.model_dump_json()) < 4096
 
 
+def test_a_few_refused_sites_are_told_one_by_one_with_their_own_numbers() -> None:
+    sites = [site("small").nodes(1, h100=8), site("tiny").nodes(1, h100=4)]
+    (found,) = plan(snapshot(sites, [GANG]), NOW).waiting
+    told = {refusal.sites: refusal.example for refusal in decision_of(found, NOW).refused}
+    assert set(told) == {("small",), ("tiny",)}
+    assert "largest node has 8" in told["small",]
+    assert "largest node has 4" in told["tiny",]
+
+
 def test_a_decision_adds_up() -> None:
     (found,) = plan(snapshot([site("s").nodes(2, h100=8)], [GANG]), NOW).assignments
     shown = decision_of(found, NOW)
