@@ -163,7 +163,7 @@ def run_operator(
     """
     from tradewind.cli import operate
 
-    operate.run(ask, config)
+    raise typer.Exit(operate.run(ask, config))
 
 
 @app.command()

@@ -6,15 +6,15 @@ from tradewind.cli.ask import Ask
 from tradewind.controller.settings import Settings, load_settings
 
 
-def run(ask: Ask, config: Path | None) -> None:
-    """Run the operator until it is told to stop.
+def run(ask: Ask, config: Path | None) -> int:
+    """Run the operator until it is told to stop; gives back its exit code.
 
     Raises:
         ConfigurationError: a setting that cannot be.
     """
     from tradewind.controller.app import main as run_operator  # Kopf and all that it brings
 
-    run_operator(settings_of(ask, config))
+    return run_operator(settings_of(ask, config))
 
 
 def settings_of(ask: Ask, config: Path | None) -> Settings:
