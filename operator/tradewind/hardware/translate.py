@@ -58,7 +58,20 @@ def translate_pod_template(
         asked = _rename_resource(container, hardware) or asked
     if asked and hardware is not None:
         _draw_to_nodes(spec, hardware.node_labels)
+        _tolerate_own_taint(spec, hardware.resource_name)
     return result
+
+
+def _tolerate_own_taint(spec: dict[str, Any], resource_name: str) -> None:
+    """Let the pods onto nodes that keep everybody off who does not ask for the resource.
+
+    Such nodes are tainted by the resource's name. The admission plugin ExtendedResourceToleration
+    would add the same; not every site has it on, and placement counts on it.
+    """
+    tolerations = [*(spec.get("tolerations") or ())]
+    own = {"key": resource_name, "operator": "Exists"}
+    if own not in tolerations:
+        spec["tolerations"] = [*tolerations, own]
 
 
 def _variant_for(hardware: SiteHardware, variants: Iterable[Variant]) -> Variant | None:

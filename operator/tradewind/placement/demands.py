@@ -38,19 +38,16 @@ class PodNeed:
     def tolerates(self, taints: tuple[Taint, ...]) -> bool:
         """Whether such a pod may stand on nodes with these taints.
 
-        A taint named like the resource keeps pods away that do not ask for it; those that do are
-        given its toleration when they are rendered, so it does not count.
+        A taint named like the resource keeps pods away that do not ask for it. Pods that ask for
+        chips neutrally are given its toleration when they are rendered, so it does not count;
+        a template that names the resource itself brings its own tolerations.
         """
         return self.blocking(taints) is None
 
     def blocking(self, taints: tuple[Taint, ...]) -> Taint | None:
         """The taint that keeps such a pod away, if any."""
-        asked = {name for name, _ in self.others}
-        if self.units:
-            asked.add(self.resource_name)
-        return untolerated(
-            (taint for taint in taints if taint.key not in asked), self.pod.tolerations
-        )
+        own = self.resource_name if self.pod.accelerators > 0 else ""
+        return untolerated((taint for taint in taints if taint.key != own), self.pod.tolerations)
 
 
 def wants_accelerators(demand: Demand, accelerator_resources: frozenset[str]) -> bool:

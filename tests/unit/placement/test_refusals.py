@@ -246,6 +246,13 @@ CASES: dict[str, tuple[SiteBuilder, WorkloadBuilder, str, Verdict, str]] = {
         Verdict.WAIT,
         "nodes without the taints batch=no:NoSchedule have room for 1 of 2 pods",
     ),
+    "the resource's own taint, for a template that names the resource": (
+        site("s").nodes(1, h100=8, taints=(taint("nvidia.com/gpu"),)),
+        W.gang(1, resources={"nvidia.com/gpu": 8}),
+        "NodeTaintNotTolerated",
+        Verdict.WAIT,
+        "nodes without the taints nvidia.com/gpu:NoSchedule have room for 0 of 1 pods",
+    ),
     "what is free is reserved for the site's own users": (
         site("s").nodes(8, h100=8).but(reserved=Reserve(accelerators=2)),
         BIG,
