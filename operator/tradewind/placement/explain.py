@@ -34,6 +34,8 @@ from tradewind.placement.taints import show, untolerated
 #: What a status holds at most, so that it stays small whatever the federation's size.
 MOST_ALTERNATIVES = 3
 MOST_SITES = 5
+# With a summary for every reason there is, still within the 64 items that the CRD admits.
+MOST_TOLD = 32
 
 
 class Explainer:
@@ -149,11 +151,12 @@ def summarise(refused: Iterable[Refusal]) -> tuple[RefusalSummary, ...]:
 def each_or_summary(refused: Iterable[Refusal]) -> tuple[RefusalSummary, ...]:
     """A reason's sites one by one, each with its own numbers, or together when they are many."""
     told: list[RefusalSummary] = []
-    every = list(refused)
+    every, left = list(refused), MOST_TOLD
     for summary in summarise(every):
-        if summary.count > MOST_SITES:
+        if summary.count > min(MOST_SITES, left):
             told.append(summary)
             continue
+        left -= summary.count
         told += [
             RefusalSummary(
                 reason=one.reason.value,
