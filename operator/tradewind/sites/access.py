@@ -8,16 +8,15 @@ token or a client certificate inline. The rest is refused by name, and no value 
 
 import base64
 import binascii
-import ipaddress
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
-from urllib.parse import urlsplit
 
 import yaml
 
 from tradewind.base.errors import AccessRefusedError
+from tradewind.base.netguard import check_host
 
 MAX_BYTES: Final = 64 * 1024
 
@@ -71,7 +70,7 @@ def endpoint_from_kubeconfig(text: str, *, where: str, allow_loopback: bool = Fa
     _check_user(user, where)
     _check_cluster(cluster, where)
     server = _text(cluster, "server", where)
-    check_server(server, where=where, allow_loopback=allow_loopback)
+    check_host(server, where=f"{where}: server", allow_loopback=allow_loopback)
     token = _optional(user, "token", where)
     cert = _pem(user, "client-certificate-data", where)
     key = _pem(user, "client-key-data", where)
@@ -101,50 +100,6 @@ def endpoint_from_kubeconfig(text: str, *, where: str, allow_loopback: bool = Fa
     )
     _check_tls(endpoint, where)
     return endpoint
-
-
-def check_server(server: str, *, where: str, allow_loopback: bool) -> None:
-    """Refuse a server URL that is not plain https, or that points where only we can reach.
-
-    Raises:
-        AccessRefusedError: with reason PlainHTTP, MalformedKubeconfig or AddressRefused.
-    """
-    try:
-        url = urlsplit(server)
-        host, _ = url.hostname or "", url.port
-    except ValueError:
-        refuse(where, "MalformedKubeconfig", "server is no URL", "write https://host:port")
-    if url.scheme != "https":
-        refuse(where, "PlainHTTP", "server is not https", "serve the API over https")
-    if url.username or url.password or url.query or url.fragment or not host:
-        refuse(
-            where,
-            "MalformedKubeconfig",
-            "server has more in it than host, port and path",
-            "write https://host:port",
-        )
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        local = host == "localhost" or host.endswith((".localhost", ".local"))
-        if local and not allow_loopback:
-            _refuse_address(where)
-        return
-    if address.is_loopback:
-        if not allow_loopback:
-            _refuse_address(where)
-    elif address.is_link_local or address.is_multicast or address.is_unspecified:
-        _refuse_address(where)
-
-
-def _refuse_address(where: str) -> NoReturn:
-    refuse(
-        where,
-        "AddressRefused",
-        "server is a loopback, link-local or unspecified address",
-        "use the member's own address; TRADEWIND_SITES__ALLOW_LOOPBACK=true lets a federation on "
-        "one machine use loopback",
-    )
 
 
 class _PlainLoader(yaml.SafeLoader):

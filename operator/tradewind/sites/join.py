@@ -245,9 +245,11 @@ async def leave(
     secret = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets/{secret_name(name)}"
     paths.append((hub, "hub", f"Secret {SYSTEM_NAMESPACE}/{secret_name(name)}", secret))
     if member is not None:
-        for body in reversed(member_objects()):
-            if body["kind"] != "Namespace":  # others may have come to use it
-                paths.append((member, name, _label(body), _path(body)))
+        paths += [
+            (member, name, _label(body), _path(body))
+            for body in reversed(member_objects())
+            if body["kind"] != "Namespace"  # others may have come to use it
+        ]
     for session, where, label, path in paths:
         found = await _read(session, path)
         if found is None:

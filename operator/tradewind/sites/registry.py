@@ -1,7 +1,7 @@
 """Which sites are engaged: each ComputeSite's runtime and credentials, from coming to going.
 
-A site's Secret is watched, so that rotated credentials are used at once and one that comes late is no
-late is no fault. Every site has tasks of its own: one that hangs while it is engaged delays no other.
+A site's Secret is watched, so that rotated credentials are used at once and one that comes late is
+no fault. Every site has tasks of its own: one that hangs while it is engaged delays no other.
 """
 
 import asyncio

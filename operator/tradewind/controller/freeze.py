@@ -1,0 +1,172 @@
+"""Freeze what is known into a `Snapshot`: site and workload views, each made anew only on change.
+
+Capacity is what the site's inventory says is free. A placement whose pods are not bound yet is
+*assumed*: what is still unbound of it counts against its site, for as long as that takes. The pods
+carry the workload's uid, so "not bound yet" is known, not guessed.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from tradewind.api.demand import Demand, PodDemand
+from tradewind.api.site import ComputeSite, SiteSignals
+from tradewind.base.errors import QuantityError
+from tradewind.base.observe import get_logger
+from tradewind.controller import lifecycle
+from tradewind.controller.store import Record, Store
+from tradewind.placement.snapshot import (
+    Assumed,
+    Reserve,
+    SiteAccelerator,
+    SiteName,
+    SiteView,
+    Snapshot,
+    WorkloadView,
+)
+from tradewind.placement.views import reserve_of, site_view, workload_view
+from tradewind.sites.inventory import Amounts, InventoryView
+from tradewind.sites.runtime import SiteRuntime
+
+log = get_logger(__name__)
+
+#: (site, class, one pod's demand), counted in pods: equal ones are subtracted at once.
+_AssumedKey = tuple[str, str | None, PodDemand]
+
+
+class Freezer:
+    """Makes snapshots.
+
+    Args:
+        store: the hub's objects.
+        runtime: the engaged site of a name.
+        signals: what was last polled of a site.
+        default_policy: for workloads that name none.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        runtime: Callable[[str], SiteRuntime | None],
+        signals: Callable[[str], SiteSignals],
+        default_policy: str,
+    ) -> None:
+        self._store = store
+        self._runtime = runtime
+        self._signals = signals
+        self._default_policy = default_policy
+        self._views: dict[str, tuple[tuple[object, ...], SiteView]] = {}
+
+    def freeze(self, serial: int) -> Snapshot:
+        """What is known at this moment."""
+        store = self._store
+        return Snapshot(
+            sites=tuple(self._site(site) for site in store.sites.values()),
+            pending=tuple(self._workload(record) for record in store.pending()),
+            policies={name: policy.spec for name, policy in store.policies.items()},
+            catalog=store.catalog,
+            assumed=tuple(self._assumed()),
+            serial=serial,
+        )
+
+    def _site(self, site: ComputeSite) -> SiteView:
+        """The view of a site; the same object while nothing that it is made of has changed."""
+        name = site.metadata.name
+        runtime = self._runtime(name)
+        signals = self._signals(name)
+        inventory = runtime.inventory.view() if runtime else InventoryView()
+        reachable = runtime is not None and runtime.state.reachable is True
+        usable = runtime is not None and runtime.state.fault is None
+        kinds = runtime.state.kinds if runtime else frozenset()
+        synced = runtime is not None and runtime.state.inventory_synced and usable
+        made_of = (site, inventory, signals, reachable, synced, kinds)
+        known = self._views.get(name)
+        if known is not None and all(a is b for a, b in zip(known[0], made_of, strict=True)):
+            return known[1]
+        view = site_view(
+            site,
+            node_shapes=inventory.node_shapes,
+            accelerators=_accelerators(inventory),
+            kinds=kinds,
+            signals=signals,
+            reachable=reachable,
+            synced=synced,
+            reserved=_reserve(site, inventory),
+        )
+        if site.metadata.deletion_timestamp is not None:
+            view = replace(view, unschedulable=True)
+        self._views[name] = (made_of, view)
+        return view
+
+    def _workload(self, record: Record) -> WorkloadView:
+        epoch = record.status.epoch
+        lost = frozenset(
+            SiteName(part.site) for part in record.status.placements if part.phase is lifecycle.LOST
+        )
+        view: WorkloadView | None = record.view
+        if view is None and record.demand is not None:
+            view = workload_view(record.model, record.demand, default_policy=self._default_policy)
+        if view is None:
+            raise AssertionError(f"{record.label} is pending without a demand")
+        if view.epoch != epoch or view.excluded_sites != lost or view.current:
+            view = replace(view, epoch=epoch, excluded_sites=lost, current=())
+        record.view = view
+        return view
+
+    def _assumed(self) -> Iterator[Assumed]:
+        pods: Counter[_AssumedKey] = Counter()
+        for site in self._store.sites_with_placements():
+            runtime = self._runtime(site)
+            for record in self._store.placed_at(site):
+                placement = lifecycle.placement_at(record.status, site)
+                if placement is None or placement.phase not in lifecycle.ACTIVE:
+                    continue
+                if record.demand is None:
+                    continue
+                bound = runtime.inventory.bound(record.uid) if runtime else 0
+                _count_unbound(pods, site, placement.accelerator_class, record.demand, bound)
+        for (site, class_name, pod), count in pods.items():
+            demand = Demand(kind="", pods=(replace(pod, count=count),))
+            yield Assumed(SiteName(site), class_name, demand, count)
+
+
+def _count_unbound(
+    pods: Counter[_AssumedKey], site: str, class_name: str | None, demand: Demand, bound: int
+) -> None:
+    """Add a placement's pods that are not bound; of unlike pods the first are taken as bound."""
+    for pod in demand.pods:
+        unbound = max(0, pod.count - bound)
+        bound = max(0, bound - pod.count)
+        if unbound:
+            pods[(site, class_name, replace(pod, count=1))] += unbound
+
+
+def _accelerators(inventory: InventoryView) -> list[SiteAccelerator]:
+    return [
+        SiteAccelerator(
+            class_name=found.class_name,
+            resource_name=found.resource_name,
+            vendor=found.vendor,
+            allocatable=found.allocatable,
+            memory_gib=found.memory_gib,
+        )
+        for found in inventory.classes
+    ]
+
+
+def _reserve(site: ComputeSite, inventory: InventoryView) -> Reserve:
+    try:
+        return reserve_of(
+            site.spec.reserved,
+            allocatable=_as_reserve(inventory.allocatable),
+            used_by_site=_as_reserve(inventory.foreign),
+        )
+    except QuantityError as error:
+        # Admission refuses these; what came in by another way must not free the reserve.
+        log.warning("reserve was not read", site=site.metadata.name, error=str(error))
+        return _as_reserve(inventory.allocatable)
+
+
+def _as_reserve(amounts: Amounts) -> Reserve:
+    return Reserve(amounts.cpu_millis, amounts.memory_bytes, amounts.accelerators)

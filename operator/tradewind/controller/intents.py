@@ -1,0 +1,152 @@
+"""The hub's side of dispatch: what each site should hold, and what to make of what it says.
+
+Implements `dispatch.intents.Intents` on the store. Answers go by what is durably written; reports
+change what is decided, and the writer carries that to the hub.
+"""
+
+from collections.abc import Callable
+
+from tradewind.api.workload import ObjectReference, Placement, WorkloadStatus
+from tradewind.base.observe import get_logger
+from tradewind.controller import lifecycle
+from tradewind.controller.store import Record, Store
+from tradewind.controller.writer import WorkloadWriter
+from tradewind.dispatch.children import Child
+from tradewind.dispatch.intents import Hold, Keep, Remove, Wanted
+from tradewind.hardware.translate import SiteHardware
+
+log = get_logger(__name__)
+
+
+class StoreIntents:
+    """Intents by the store.
+
+    Args:
+        store: the records.
+        writer: told of every change.
+        hardware: how a site serves a class; None when the site has none of it any more.
+        loaded: whether the whole hub has been listed; before that, absence means nothing.
+        on_capacity: told when something ended and a cycle may be worth it.
+        on_clean: told that nothing of a workload is left at a site.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        writer: WorkloadWriter,
+        *,
+        hardware: Callable[[str, str], SiteHardware | None],
+        loaded: Callable[[], bool],
+        on_capacity: Callable[[], None],
+        on_clean: Callable[[str, str], None],
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._hardware = hardware
+        self._loaded = loaded
+        self._on_capacity = on_capacity
+        self._on_clean = on_clean
+
+    def wanted(self, site: str, workload_uid: str) -> Wanted:
+        """What should be at the site for the workload."""
+        if not self._loaded():
+            return Hold()
+        record = self._store.workloads.get(workload_uid)
+        decided = lifecycle.placement_at(record.status, site) if record else None
+        if record is None or record.deleting or decided is None:
+            return Remove()
+        written = lifecycle.placement_at(record.written, site)
+        if written is None or written.epoch != decided.epoch:
+            return Hold()
+        if decided.phase in (lifecycle.EVICTING, lifecycle.LOST):
+            return Remove() if written.phase is decided.phase else Hold()
+        if decided.phase in lifecycle.FINAL:
+            return Hold()  # finished for ever; what is left of it is the user's to read
+        return self._keep(record, decided, site)
+
+    def _keep(self, record: Record, placement: Placement, site: str) -> Wanted:
+        hardware = None
+        if placement.accelerator_class:
+            hardware = self._hardware(site, placement.accelerator_class)
+            if hardware is None:
+                return Hold()  # the site's nodes are not listed yet, or all of the class left
+        return Keep(record.model, placement, hardware)
+
+    def on_applied(self, site: str, workload_uid: str, epoch: int, ref: ObjectReference) -> None:
+        """The object was created or updated."""
+        record = self._at(site, workload_uid, epoch)
+        if record is not None:
+            self._change(record, lifecycle.record_object(record.status, site, ref))
+
+    def on_observed(self, site: str, child: Child) -> None:
+        """A child of the wanted epoch was seen."""
+        record = self._at(site, child.workload_uid, child.epoch)
+        if record is None:
+            return
+        api_version, _, kind = child.kind.rpartition("/")
+        ref = ObjectReference(
+            api_version=api_version,
+            kind=kind,
+            namespace=child.namespace,
+            name=child.name,
+            uid=child.uid,
+        )
+        self._change(record, lifecycle.record_observed(record.status, site, ref, child.observed))
+
+    def on_vanished(self, site: str, workload_uid: str, epoch: int) -> None:
+        """The object was deleted at the site before it was seen to finish: never run it again."""
+        record = self._at(site, workload_uid, epoch)
+        if record is None:
+            return
+        log.warning("object vanished", site=site, workload=record.label, epoch=epoch)
+        self._change(
+            record,
+            lifecycle.step(
+                record.status,
+                site,
+                lifecycle.FAILED,
+                message="its object was deleted at the site before it was seen to finish; it may "
+                "have run, so it is not started again: create the workload anew to repeat it",
+            ),
+        )
+
+    def on_refused(
+        self, site: str, workload_uid: str, epoch: int, reason: str, message: str
+    ) -> None:
+        """The object was refused; the placement stands, and says so."""
+        record = self._at(site, workload_uid, epoch)
+        placement = lifecycle.placement_at(record.status, site) if record else None
+        if record is None or placement is None or placement.phase not in lifecycle.ACTIVE:
+            return
+        text = f"{reason}: {message}"
+        if placement.message != text:
+            log.warning("object refused", site=site, workload=record.label, reason=reason)
+            self._change(
+                record, lifecycle.step(record.status, site, placement.phase, message=text[:1024])
+            )
+
+    def on_gone(self, site: str, workload_uid: str) -> None:
+        """Nothing of the workload is at the site any more."""
+        self._on_clean(site, workload_uid)
+        record = self._store.workloads.get(workload_uid)
+        if record is None or lifecycle.placement_at(record.status, site) is None:
+            return
+        status = lifecycle.drop(record.status, site, final=record.deleting)
+        self._change(record, status, now=True)
+        self._on_capacity()
+
+    def _at(self, site: str, uid: str, epoch: int) -> Record | None:
+        record = self._store.workloads.get(uid)
+        placement = lifecycle.placement_at(record.status, site) if record else None
+        return record if placement is not None and placement.epoch == epoch else None
+
+    def _change(self, record: Record, status: WorkloadStatus, *, now: bool = False) -> None:
+        if status is record.status:
+            return
+        finished = lifecycle.is_finished(status)
+        self._store.set_status(record, status)
+        if now or finished:
+            self._writer.add(record.uid)
+            self._on_capacity()
+        else:
+            self._writer.add_later(record.uid)

@@ -1,0 +1,208 @@
+"""Write what was decided about workloads to the hub, in the order that survives a crash.
+
+For each workload, by one worker at a time: our finalizer, then the status with its placements, and
+only when that is answered is the site's dispatcher told. A deletion goes the other way: children
+first, finalizer last. A status is written by server-side apply, and only when it differs from what
+the hub holds. A status that brings a new placement carries the resource version it was decided on:
+if somebody else wrote meanwhile, the write fails and is decided anew.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from prometheus_client import Counter, Histogram
+
+from tradewind.api.names import (
+    API_VERSION,
+    FINALIZER,
+    GROUP,
+    MANAGER_FINALIZER,
+    MANAGER_STATUS,
+    VERSION,
+)
+from tradewind.api.workload import WorkloadStatus
+from tradewind.base.aio import Clock
+from tradewind.base.errors import ApiError
+from tradewind.base.faults import AFTER_FINALIZER, AFTER_STATUS, fault_point
+from tradewind.base.observe import REGISTRY, get_logger
+from tradewind.base.queue import KeyedQueue
+from tradewind.controller import lifecycle
+from tradewind.controller.store import Record, Store
+from tradewind.sites.client import ApiSession
+
+log = get_logger(__name__)
+
+STATUS_WRITES = Counter(
+    "tradewind_status_writes_total",
+    "Statuses of AIWorkloads written to the hub.",
+    registry=REGISTRY,
+)
+PLACED_AFTER = Histogram(
+    "tradewind_placed_after_seconds",
+    "From an AIWorkload's creation, by the API server's clock in whole seconds, to its placement "
+    "in the status.",
+    buckets=(1, 2, 5, 10, 30, 60, 300, 1800, 7200, 43200),
+    registry=REGISTRY,
+)
+
+# What a site reports is written this much later, so that the quick steps of a young workload
+# (created, pending, running) make one write. People watch at this scale, nothing waits for it.
+OBSERVED_DELAY_S = 0.25
+
+
+class WorkloadWriter:
+    """The queue of workloads whose hub objects differ from what was decided.
+
+    Args:
+        session: the hub.
+        store: the records.
+        may_write: False while leadership is in doubt.
+        on_written: told of each site whose placements just became durable.
+        clock: whose time counts.
+        workers: objects written at once.
+    """
+
+    def __init__(
+        self,
+        session: ApiSession,
+        store: Store,
+        *,
+        may_write: Callable[[], bool],
+        on_written: Callable[[str, str], None],
+        clock: Clock,
+        workers: int,
+    ) -> None:
+        self._session = session
+        self._store = store
+        self._may_write = may_write
+        self._on_written = on_written
+        self._clock = clock
+        self._queue: KeyedQueue[str] = KeyedQueue(
+            self._reconcile, clock=clock, workers=workers, name="hub/workloads"
+        )
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        await self._queue.run()
+
+    def add(self, uid: str) -> None:
+        """Write now what was decided."""
+        self._queue.add(uid)
+
+    def add_later(self, uid: str, seconds: float = OBSERVED_DELAY_S) -> None:
+        """Write soon what was seen."""
+        self._queue.add_after(uid, seconds)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is being written."""
+        return self._queue.idle
+
+    async def _reconcile(self, uid: str) -> None:
+        record = self._store.workloads.get(uid)
+        if record is None or not self._may_write():
+            self._queue.forget(uid)
+            return
+        try:
+            await self._write(record)
+        except ApiError as error:
+            if error.not_found:
+                return  # deleted meanwhile; the watch brings the rest
+            raise
+
+    async def _write(self, record: Record) -> None:
+        self._store.set_status(
+            record, lifecycle.summarise(record.model, record.status, self._clock.now())
+        )
+        if record.deleting and not record.status.placements:
+            if record.finalized:
+                await self._finalize(record, [])
+            return
+        if record.status.placements and not (record.finalized or record.deleting):
+            await self._finalize(record, [FINALIZER])
+            fault_point(AFTER_FINALIZER)
+        if record.status is not record.written and record.status != record.written:
+            await self._write_status(record)
+
+    async def _finalize(self, record: Record, finalizers: list[str]) -> None:
+        """Own exactly these finalizers; those of others are not ours to touch."""
+        body = _identity(record) | {}
+        body["metadata"] = body["metadata"] | {"finalizers": finalizers}
+        answer = await self._session.apply(
+            _path(record), body, field_manager=MANAGER_FINALIZER, force=True
+        )
+        self._note_version(record, answer)
+        record.finalized = bool(finalizers)
+
+    async def _write_status(self, record: Record) -> None:
+        status = record.status
+        before = {(part.site, part.epoch) for part in record.written.placements}
+        new = [part for part in status.placements if (part.site, part.epoch) not in before]
+        body = _identity(record)
+        if new:
+            body["metadata"]["resourceVersion"] = str(record.resource_version)
+        body["status"] = _dump(status)
+        answer = await self._session.apply(
+            f"{_path(record)}/status", body, field_manager=MANAGER_STATUS, force=True
+        )
+        fault_point(AFTER_STATUS)
+        self._note_version(record, answer)
+        touched = {part.site for part in [*record.written.placements, *status.placements]}
+        record.written = status
+        STATUS_WRITES.inc()
+        if new:
+            self._report_placed(record)
+        for site in touched:
+            self._on_written(site, record.uid)
+        if record.status is not status:  # decided anew while this one was on its way
+            self._queue.add(record.uid)
+
+    def _report_placed(self, record: Record) -> None:
+        decision = record.status.decision
+        log.info(
+            "workload placed",
+            workload=record.label,
+            uid=record.uid,
+            site=record.status.sites,
+            epoch=record.status.epoch,
+            cost_usd=decision.cost_usd if decision else None,
+        )
+        created = record.model.metadata.creation_timestamp
+        if created is not None:
+            PLACED_AFTER.observe(max(0.0, (self._clock.now() - created).total_seconds()))
+
+    def _note_version(self, record: Record, answer: bytes) -> None:
+        version = int(msgspec.json.decode(answer, type=_Versioned).metadata.resourceVersion)
+        record.resource_version = max(record.resource_version, version)
+
+
+class _VersionedMetadata(msgspec.Struct):
+    resourceVersion: str  # noqa: N815 - the API's own spelling
+
+
+class _Versioned(msgspec.Struct):
+    metadata: _VersionedMetadata
+
+
+def _dump(status: WorkloadStatus) -> dict[str, Any]:
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _identity(record: Record) -> dict[str, Any]:
+    """What an apply must say of the object; with the uid it can never create one."""
+    metadata = record.model.metadata
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "AIWorkload",
+        "metadata": {
+            "name": metadata.name,
+            "namespace": metadata.namespace,
+            "uid": metadata.uid,
+        },
+    }
+
+
+def _path(record: Record) -> str:
+    metadata = record.model.metadata
+    return f"/apis/{GROUP}/{VERSION}/namespaces/{metadata.namespace}/aiworkloads/{metadata.name}"

@@ -1,0 +1,344 @@
+"""Make one site as the hub wants it: create, update, fence and remove, a workload at a time.
+
+Level-triggered: each pass over a workload compares what is wanted with the children that are there,
+and does the first thing that brings them together:
+
+1. A child of another epoch, or that nothing wants, is deleted; nothing new starts beside it.
+2. A wanted object that is not there is created, once nobody else's object bears its name.
+3. One whose template changed is applied again, where its kind can change.
+
+One dispatcher serves one site, with its own workers and time limits: a site that hangs holds up
+nobody else. Deletions carry the child's uid, so that a name that changed hands is safe.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from prometheus_client import Counter
+
+from tradewind.api.names import (
+    ANNOTATION_SPEC_HASH,
+    LABEL_EPOCH,
+    LABEL_HUB_ID,
+    LABEL_WORKLOAD_UID,
+    MANAGER_DISPATCH,
+)
+from tradewind.api.workload import ObjectReference, Placement
+from tradewind.base.aio import Clock
+from tradewind.base.errors import ApiError, ForeignObjectError, TemplateRefusedError
+from tradewind.base.faults import AFTER_APPLY, AFTER_DELETE, fault_point
+from tradewind.base.observe import REGISTRY, get_logger
+from tradewind.base.queue import KeyedQueue
+from tradewind.dispatch.children import Child, ChildIndex
+from tradewind.dispatch.intents import Hold, Intents, Keep
+from tradewind.dispatch.namespaces import Namespaces
+from tradewind.dispatch.render import render
+from tradewind.sites.client import ApiSession
+from tradewind.workloads.adapter import Adapter
+from tradewind.workloads.registry import adapter_for
+
+log = get_logger(__name__)
+
+APPLIED = Counter(
+    "tradewind_dispatch_applied_total",
+    "Objects created or updated at a site.",
+    ["site"],
+    registry=REGISTRY,
+)
+DELETED = Counter(
+    "tradewind_dispatch_deleted_total",
+    "Objects deleted at a site: evicted, of an old epoch, or without a workload.",
+    ["site"],
+    registry=REGISTRY,
+)
+
+# A watch may be this far behind our own write before its absence means that somebody deleted the
+# object. Shorter: a relist after 410 looks like a deletion. Longer: a real one shows later.
+SEEN_TTL_S = 60.0
+
+# A site that goes on refusing an object is asked again this seldom at most, seconds.
+REFUSED_BACKOFF_S = 60.0
+
+# Deleted children are looked at again after this, if no watch event told of the end.
+DELETION_CHECK_S = 20.0
+
+
+class SiteDispatcher:
+    """The queue and the hands of one site.
+
+    Args:
+        site: its name.
+        session: gives the session in use; it changes when credentials are rotated.
+        children: kept up to date by the site's informers.
+        intents: the hub's side.
+        may_write: asked right before each write; False while leadership is in doubt.
+        site_labels: of the ComputeSite, for overrides.
+        hub_id: ours.
+        clock: whose time counts.
+        workers: objects handled at once.
+        pod_security: level of namespaces that are made here.
+    """
+
+    def __init__(
+        self,
+        site: str,
+        session: Callable[[], ApiSession],
+        children: ChildIndex,
+        intents: Intents,
+        *,
+        may_write: Callable[[], bool],
+        site_labels: Callable[[], Mapping[str, str]],
+        hub_id: str,
+        clock: Clock,
+        workers: int,
+        pod_security: str,
+    ) -> None:
+        self._site = site
+        self._session = session
+        self._children = children
+        self._intents = intents
+        self._may_write = may_write
+        self._site_labels = site_labels
+        self._hub_id = hub_id
+        self._clock = clock
+        self._namespaces = Namespaces(session, hub_id=hub_id, pod_security=pod_security)
+        self._created: dict[str, tuple[int, float]] = {}
+        self._synced = False
+        self._queue: KeyedQueue[str] = KeyedQueue(
+            self._reconcile,
+            clock=clock,
+            workers=workers,
+            name=f"dispatch/{site}",
+            maximum_backoff_s=REFUSED_BACKOFF_S,
+        )
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        await self._queue.run()
+
+    def add(self, workload_uid: str) -> None:
+        """Look at a workload soon."""
+        self._queue.add(workload_uid)
+
+    def resync(self, placed: list[str]) -> None:
+        """Look at everything, now that the site's informers know all that is there.
+
+        Args:
+            placed: uids of the workloads that the hub has placed here.
+        """
+        self._synced = True
+        for uid in {*placed, *self._children.workloads()}:
+            self._queue.add(uid)
+
+    def unsync(self) -> None:
+        """Stop acting until the informers have listed again."""
+        self._synced = False
+
+    def on_child(self, old: Child | None, new: Child | None) -> None:
+        """Take a change of a child; the index has it already."""
+        child = new or old
+        if child is None or not self._synced:
+            return
+        wanted = self._intents.wanted(self._site, child.workload_uid)
+        if (
+            new is not None
+            and isinstance(wanted, Keep)
+            and wanted.placement.epoch == new.epoch
+            and not new.deleting
+        ):
+            self._created.pop(new.workload_uid, None)
+            self._intents.on_observed(self._site, new)
+        else:
+            self._queue.add(child.workload_uid)
+
+    async def _reconcile(self, uid: str) -> None:
+        if not self._synced:
+            return
+        wanted = self._intents.wanted(self._site, uid)
+        if isinstance(wanted, Hold):
+            return
+        keep = wanted if isinstance(wanted, Keep) else None
+        children = self._children.of(uid)
+        stale = [child for child in children if keep is None or not _belongs(child, keep)]
+        for child in stale:
+            await self._remove(child)
+        if stale or any(child.deleting for child in children):
+            self._queue.add_after(uid, DELETION_CHECK_S)  # the watch brings it back sooner
+        elif keep is None:
+            self._created.pop(uid, None)
+            self._intents.on_gone(self._site, uid)
+        else:
+            await self._keep(uid, keep, next(iter(children), None))
+
+    async def _keep(self, uid: str, keep: Keep, child: Child | None) -> None:
+        epoch = keep.placement.epoch
+        try:
+            if child is not None:
+                self._intents.on_observed(self._site, child)
+                await self._update(uid, keep, child)
+            elif self._just_created(uid, epoch):
+                self._queue.add_after(uid, SEEN_TTL_S)
+            elif _was_created(keep.placement) and _adapter(keep).finishes:
+                self._intents.on_vanished(self._site, uid, epoch)
+            else:
+                await self._create(uid, keep)
+        except (TemplateRefusedError, ForeignObjectError) as error:
+            self._intents.on_refused(self._site, uid, epoch, _pascal(error.code), str(error))
+            raise
+        except ApiError as error:
+            if not error.transient:
+                reason = error.reason or f"Status{error.status}"
+                self._intents.on_refused(self._site, uid, epoch, reason, error.message)
+            raise
+
+    def _just_created(self, uid: str, epoch: int) -> bool:
+        """Whether our own create may simply not have come through the watch yet."""
+        created_epoch, at = self._created.get(uid, (-1, 0.0))
+        return created_epoch == epoch and self._clock.monotonic() - at < SEEN_TTL_S
+
+    async def _create(self, uid: str, keep: Keep) -> None:
+        body = self._render(keep)
+        namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
+        path = _path(_adapter(keep), namespace, name)
+        await self._namespaces.ensure(namespace)
+        existing = await self._existing(path)
+        if existing is not None and not self._is_this(existing, uid, keep.placement.epoch):
+            raise ForeignObjectError(
+                f"site {self._site}: {body['kind']} {namespace}/{name} is there already, "
+                "and is not this placement's",
+                hint="rename the workload, or delete that object if nobody needs it",
+            )
+        if not self._may_write():
+            return
+        try:
+            await self._apply(path, body, uid, keep)
+        except ApiError as error:
+            if error.not_found:
+                self._namespaces.forget(namespace)
+            raise
+        self._created[uid] = (keep.placement.epoch, self._clock.monotonic())
+
+    async def _update(self, uid: str, keep: Keep, child: Child) -> None:
+        adapter = _adapter(keep)
+        if adapter.finishes:
+            return  # its template is immutable, and a second run is no update
+        body = self._render(keep)
+        if body["metadata"]["annotations"][ANNOTATION_SPEC_HASH] == child.spec_hash:
+            return
+        for field in adapter.owned_by_others:
+            _discard(body, field)
+        if self._may_write():
+            await self._apply(_path(adapter, child.namespace, child.name), body, uid, keep)
+
+    async def _apply(self, path: str, body: dict[str, Any], uid: str, keep: Keep) -> None:
+        answer = await self._session().apply(path, body, field_manager=MANAGER_DISPATCH, force=True)
+        fault_point(AFTER_APPLY)
+        APPLIED.labels(self._site).inc()
+        made = msgspec.json.decode(answer, type=_Made)
+        log.info(
+            "object applied",
+            site=self._site,
+            workload=f"{made.metadata.namespace}/{made.metadata.name}",
+            uid=uid,
+            epoch=keep.placement.epoch,
+        )
+        ref = ObjectReference(
+            api_version=body["apiVersion"],
+            kind=body["kind"],
+            namespace=made.metadata.namespace,
+            name=made.metadata.name,
+            uid=made.metadata.uid,
+        )
+        self._intents.on_applied(self._site, uid, keep.placement.epoch, ref)
+
+    async def _remove(self, child: Child) -> None:
+        if child.deleting or not self._may_write():
+            return
+        api_version, _, kind = child.kind.rpartition("/")
+        path = _path(adapter_for(api_version, kind), child.namespace, child.name)
+        try:
+            await self._session().delete(path, uid=child.uid, propagation="Background")
+        except ApiError as error:
+            if not (error.not_found or error.conflict):  # gone, or another object by now
+                raise
+        fault_point(AFTER_DELETE)
+        DELETED.labels(self._site).inc()
+        log.info(
+            "object deleted",
+            site=self._site,
+            kind=child.kind,
+            object=f"{child.namespace}/{child.name}",
+            uid=child.workload_uid,
+            epoch=child.epoch,
+        )
+
+    def _render(self, keep: Keep) -> dict[str, Any]:
+        return render(
+            keep.workload,
+            keep.placement,
+            keep.hardware,
+            hub_id=self._hub_id,
+            site_labels=self._site_labels(),
+        )
+
+    async def _existing(self, path: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = msgspec.json.decode(await self._session().get(path))
+        except ApiError as error:
+            if error.not_found:
+                return None
+            raise
+        return found
+
+    def _is_this(self, existing: Mapping[str, Any], workload_uid: str, epoch: int) -> bool:
+        """Whether it is our own write of before a crash; anything else is not to be touched."""
+        labels = existing.get("metadata", {}).get("labels") or {}
+        return (
+            labels.get(LABEL_HUB_ID) == self._hub_id
+            and labels.get(LABEL_WORKLOAD_UID) == workload_uid
+            and labels.get(LABEL_EPOCH) == str(epoch)
+        )
+
+
+class _MadeMetadata(msgspec.Struct):
+    name: str
+    uid: str
+    namespace: str = ""
+
+
+class _Made(msgspec.Struct):
+    metadata: _MadeMetadata
+
+
+def _adapter(keep: Keep) -> Adapter:
+    template = keep.workload.spec.template
+    return adapter_for(template["apiVersion"], template["kind"])
+
+
+def _belongs(child: Child, keep: Keep) -> bool:
+    template, metadata = keep.workload.spec.template, keep.workload.metadata
+    return (
+        child.epoch == keep.placement.epoch
+        and child.kind == f"{template['apiVersion']}/{template['kind']}"
+        and (child.namespace, child.name) == (metadata.namespace, metadata.name)
+    )
+
+
+def _was_created(placement: Placement) -> bool:
+    return placement.object is not None and bool(placement.object.uid)
+
+
+def _path(adapter: Adapter, namespace: str, name: str) -> str:
+    root = "apis" if "/" in adapter.api_version else "api"
+    return f"/{root}/{adapter.api_version}/namespaces/{namespace}/{adapter.plural}/{name}"
+
+
+def _discard(body: dict[str, Any], path: tuple[str, ...]) -> None:
+    for part in path[:-1]:
+        body = body.get(part) or {}
+    body.pop(path[-1], None)
+
+
+def _pascal(code: str) -> str:
+    return "".join(part.capitalize() for part in code.split("-"))
