@@ -301,7 +301,7 @@ def hub_endpoint(kubeconfig: Path | None = None, context: str | None = None) -> 
             f"no cluster to talk to: {redact(str(error))}",
             hint="set KUBECONFIG, or give --kubeconfig and --context",
         ) from error
-    token = settings.get_api_key_with_prefix("authorization") or ""
+    token = settings.get_api_key_with_prefix("BearerToken", "authorization") or ""
     return Endpoint(
         server=settings.host.rstrip("/"),
         ca_pem=_read_file(settings.ssl_ca_cert),
