@@ -9,7 +9,7 @@ from typing import Any
 from tradewind.base.errors import ConfigurationError
 from tradewind.cli import answer
 from tradewind.cli.ask import Ask
-from tradewind.cli.hub import TIMEOUT_S, Hub, on_hub
+from tradewind.cli.hub import SITES, TIMEOUT_S, Hub, on_hub
 from tradewind.sites import join as library
 from tradewind.sites.client import ApiSession, hub_endpoint
 
@@ -35,6 +35,7 @@ def join(ask: Ask, site: dict[str, Any], member: Member, *, dry_run: bool) -> No
     """
 
     async def run(hub: Hub) -> None:
+        await hub.list(SITES)  # not the hub, or not installed: find out before anything is made
         async with _session(hub, member, str(site["metadata"]["name"])) as there:
             made = await library.join(hub.session, there, site, progress=_told, dry_run=dry_run)
         if dry_run:
