@@ -63,9 +63,8 @@ def crd_of(model: type[Model]) -> Schema:
         for part in ("spec", "status")
         if part in raw["properties"]
     }
-    properties["spec"].pop("default", None)
-    for part in properties.values():
-        part.pop("default", None)
+    for _, field in fields_of(properties.get("status", {})):
+        field.pop("default", None)  # a status says what was written, and nothing else
     schema: Schema = {
         "description": _text(model),
         "type": "object",
@@ -150,7 +149,8 @@ def _plain(resolved: Mapping[str, Any]) -> Schema:
     schema: Schema = {key: resolved[key] for key in _KEEP if key in resolved}
     if "description" in schema:
         schema["description"] = " ".join(str(schema["description"]).split())
-    if schema.get("default", ...) in (None, "", [], {}):
+    # An object's default would write nulls into it; what has no effect need not be said.
+    if isinstance(schema.get("default"), dict) or schema.get("default", ...) in (None, "", []):
         schema.pop("default")
     if "exclusiveMinimum" in resolved:
         schema |= {"minimum": resolved["exclusiveMinimum"], "exclusiveMinimum": True}

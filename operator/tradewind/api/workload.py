@@ -266,13 +266,13 @@ class Placement(Model):
     """Name of the ComputeSite."""
     epoch: int
     """Fencing number: objects of a lower epoch are removed before anything new starts."""
-    replicas: int = 1
+    replicas: int
     """Pods of this part."""
     accelerator_class: str | None = None
     """AcceleratorClass that it runs on; absent for work without accelerators."""
     object: ObjectReference | None = None
     """The object that runs it, once it was created."""
-    phase: PlacementPhase = PlacementPhase.ASSIGNED
+    phase: PlacementPhase
     """How far it is."""
     ready_replicas: int | None = None
     """Pods that are ready."""

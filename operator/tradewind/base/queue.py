@@ -19,6 +19,9 @@ log = get_logger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 
+#: Each so many turns belong to what came due later, however much else there is.
+LOW_TURN = 8
+
 
 class KeyedQueue(Generic[K]):
     """A queue of keys in which each key stands once and is handled by one worker at a time.
@@ -49,6 +52,8 @@ class KeyedQueue(Generic[K]):
         self._name = name
         self._maximum_backoff_s = maximum_backoff_s
         self._ready: deque[K] = deque()
+        self._low: deque[K] = deque()
+        self._turns = itertools.count(1)
         self._queued: set[K] = set()
         self._active: set[K] = set()
         self._again: set[K] = set()
@@ -61,15 +66,30 @@ class KeyedQueue(Generic[K]):
 
     def add(self, key: K) -> None:
         """Handle the key soon; at once if a worker is free."""
+        self._enqueue(key, self._ready)
+
+    def _enqueue(self, key: K, line: deque[K]) -> None:
         if key in self._active:
             self._again.add(key)
         elif key not in self._queued:
             self._queued.add(key)
-            self._ready.append(key)
+            line.append(key)
             self._wake.release()
+        elif line is self._ready and key in self._low:
+            self._low.remove(key)
+            line.append(key)
+
+    def _next(self) -> K:
+        """The key whose turn it is: what came due later gives way, but is never starved."""
+        low_first = next(self._turns) % LOW_TURN == 0
+        first, second = (self._low, self._ready) if low_first else (self._ready, self._low)
+        return (first or second).popleft()
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Handle the key after a wait, unless it is due sooner already."""
+        """Handle the key after a wait, unless it is due sooner already.
+
+        When its time has come it stands behind what was added at once.
+        """
         due = self._clock.monotonic() + seconds
         if self._due.get(key, float("inf")) <= due:
             return
@@ -85,12 +105,12 @@ class KeyedQueue(Generic[K]):
         self._due.pop(key, None)
 
     def __len__(self) -> int:
-        return len(self._ready) + len(self._active)
+        return len(self._ready) + len(self._low) + len(self._active)
 
     @property
     def idle(self) -> bool:
         """Nothing is queued or being handled; later keys may still come due."""
-        return not self._ready and not self._active
+        return not len(self)
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -102,7 +122,7 @@ class KeyedQueue(Generic[K]):
     async def _serve(self) -> None:
         while True:
             await self._wake.acquire()
-            key = self._ready.popleft()
+            key = self._next()
             self._queued.discard(key)
             self._active.add(key)
             try:
@@ -140,7 +160,7 @@ class KeyedQueue(Generic[K]):
                 due, _, key = heapq.heappop(self._later)
                 if self._due.get(key) == due:  # else it was brought forward, or forgotten
                     del self._due[key]
-                    self.add(key)
+                    self._enqueue(key, self._low)
             self._timer_changed.clear()
             if not self._later:
                 await self._timer_changed.wait()

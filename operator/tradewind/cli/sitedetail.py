@@ -42,17 +42,22 @@ def _facts(site: ComputeSite, status: SiteStatus) -> Iterator[Line]:
     where = spec.location
     title = site.metadata.name + (f"   {spec.display_name}" if spec.display_name else "")
     yield [Cell(title, Tone.STRONG)]
-    taints = (f"{t.key}={t.value}:{t.effect}" for t in spec.taints)
+    taints = (f"{t.key}{f'={t.value}' if t.value else ''}:{t.effect}" for t in spec.taints)
     resources = status.resources
+    known = status.nodes > 0
     facts = {
         "Region": where.region,
         "Jurisdiction": where.jurisdiction,
         "Grid zone": where.grid_zone,
         "Kubernetes": status.kubernetes_version,
         "Serves": ", ".join(status.workload_kinds),
-        "Nodes": str(status.nodes),
-        "CPU": f"{resources.requested.cpu} requested of {resources.allocatable.cpu}",
-        "Memory": f"{resources.requested.memory} requested of {resources.allocatable.memory}",
+        "Nodes": str(status.nodes) if known else "none known",
+        "CPU": f"{resources.requested.cpu} requested of {resources.allocatable.cpu}"
+        if known
+        else "",
+        "Memory": f"{resources.requested.memory} requested of {resources.allocatable.memory}"
+        if known
+        else "",
         "Prometheus": spec.prometheus.url if spec.prometheus else "none: fallbacks only",
         "Taints": ", ".join(taints),
         "Cordoned": "yes: gets no new work" if spec.unschedulable else "",

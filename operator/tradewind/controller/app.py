@@ -252,13 +252,17 @@ class Operator:
         return store, parts
 
     async def _watch(self, intake: Intake) -> None:
-        """Kopf, until cancelled; its failure is ours."""
+        """Kopf, until cancelled; its failure is ours.
+
+        Kopf takes SIGTERM and SIGINT for itself and returns on them: then we stop, too.
+        """
         await kopf.operator(
             registry=build_registry(intake.take, self._hub.endpoint),
             settings=build_settings(),
             clusterwide=True,
             standalone=True,
         )
+        self.stop()
 
     async def _audit(self, intake: Intake) -> None:
         while True:

@@ -1,22 +1,18 @@
 """Freeze what is known into a `Snapshot`: site and workload views, each made anew only on change.
 
-Capacity is what the site's inventory says is free. A placement whose pods are not bound yet is
-*assumed*: what is still unbound of it counts against its site, for as long as that takes. The pods
-carry the workload's uid, so "not bound yet" is known, not guessed.
+Capacity is what a site's inventory says is free, less what is assumed (`assumed.py`).
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
-from tradewind.api.demand import Demand, PodDemand
 from tradewind.api.site import ComputeSite, SiteSignals
 from tradewind.base.errors import QuantityError
 from tradewind.base.observe import get_logger
 from tradewind.controller import lifecycle
+from tradewind.controller.assumed import AssumedCapacity
 from tradewind.controller.store import Record, Store
 from tradewind.placement.snapshot import (
-    Assumed,
     Reserve,
     SiteAccelerator,
     SiteName,
@@ -29,9 +25,6 @@ from tradewind.sites.inventory import Amounts, InventoryView
 from tradewind.sites.runtime import SiteRuntime
 
 log = get_logger(__name__)
-
-#: (site, class, one pod's demand), counted in pods: equal ones are subtracted at once.
-_AssumedKey = tuple[str, str | None, PodDemand]
 
 
 class Freezer:
@@ -56,6 +49,7 @@ class Freezer:
         self._runtime = runtime
         self._signals = signals
         self._default_policy = default_policy
+        self._assumed = AssumedCapacity(store, runtime)
         self._views: dict[str, tuple[tuple[object, ...], SiteView]] = {}
 
     def freeze(self, serial: int) -> Snapshot:
@@ -66,7 +60,7 @@ class Freezer:
             pending=tuple(self._workload(record) for record in store.pending()),
             policies={name: policy.spec for name, policy in store.policies.items()},
             catalog=store.catalog,
-            assumed=tuple(self._assumed()),
+            assumed=tuple(self._assumed.take()),
             serial=serial,
         )
 
@@ -113,33 +107,6 @@ class Freezer:
             view = replace(view, epoch=epoch, excluded_sites=lost, current=())
         record.view = view
         return view
-
-    def _assumed(self) -> Iterator[Assumed]:
-        pods: Counter[_AssumedKey] = Counter()
-        for site in self._store.sites_with_placements():
-            runtime = self._runtime(site)
-            for record in self._store.placed_at(site):
-                placement = lifecycle.placement_at(record.status, site)
-                if placement is None or placement.phase not in lifecycle.ACTIVE:
-                    continue
-                if record.demand is None:
-                    continue
-                bound = runtime.inventory.bound(record.uid) if runtime else 0
-                _count_unbound(pods, site, placement.accelerator_class, record.demand, bound)
-        for (site, class_name, pod), count in pods.items():
-            demand = Demand(kind="", pods=(replace(pod, count=count),))
-            yield Assumed(SiteName(site), class_name, demand, count)
-
-
-def _count_unbound(
-    pods: Counter[_AssumedKey], site: str, class_name: str | None, demand: Demand, bound: int
-) -> None:
-    """Add a placement's pods that are not bound; of unlike pods the first are taken as bound."""
-    for pod in demand.pods:
-        unbound = max(0, pod.count - bound)
-        bound = max(0, bound - pod.count)
-        if unbound:
-            pods[(site, class_name, replace(pod, count=1))] += unbound
 
 
 def _accelerators(inventory: InventoryView) -> list[SiteAccelerator]:

@@ -13,6 +13,7 @@ import kopf
 
 from tradewind.api.names import GROUP, VERSION
 from tradewind.sites.access import Endpoint
+from tradewind.sites.informer import IDLE_TIMEOUT_S, WATCH_S
 
 #: Plural names, as in paths.
 PLURALS = (
@@ -56,7 +57,8 @@ def build_settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.persistence.diffbase_storage = _NoDiffBase()
     settings.queueing.idle_timeout = 1.0  # a worker task for each object seen in the last second
-    settings.watching.inactivity_timeout = 90.0  # bookmarks come each minute
+    settings.watching.server_timeout = WATCH_S
+    settings.watching.inactivity_timeout = IDLE_TIMEOUT_S
     settings.watching.chunk_size = 500
     return settings
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from tradewind.api.fields import Condition, ConditionStatus, set_condition
+from tradewind.api.fields import ConditionStatus, set_condition
 from tradewind.api.workload import (
     AIWorkload,
     Decision,
@@ -219,9 +219,12 @@ def summarise(workload: AIWorkload, status: WorkloadStatus, now: datetime) -> Wo
     identity to save a write.
     """
     phase, ready = _phase(workload, status), _ready(workload, status)
-    conditions: list[Condition] = list(status.conditions)
     generation = workload.metadata.generation
-    for kind, (value, reason, message) in _conditions(phase, status, ready=ready).items():
+    told = _conditions(phase, status, ready=ready)
+    # Those that are no longer told are left out: Reconciling, Stalled, Succeeded and Failed are
+    # there only while they hold, which is what kstatus expects of conditions that are not normal.
+    conditions = [known for known in status.conditions if known.type in told]
+    for kind, (value, reason, message) in told.items():
         conditions = set_condition(
             conditions,
             type=kind,
@@ -279,35 +282,25 @@ def _conditions(
 ) -> dict[str, _Verdict]:
     """Each condition's status, reason and message; kstatus and Argo CD read these."""
     live = [part for part in status.placements if part.phase is not LOST]
-    where = ", ".join(part.site for part in live)
     trouble = next((part.message for part in live if part.message), "")
+    reason, message = _why_not_placed(phase, status)
     placed = bool(live)
     dispatched = placed and all(part.object is not None for part in live)
-    finished = phase in (WorkloadPhase.SUCCEEDED, WorkloadPhase.FAILED)
-    waiting = _why_not_placed(phase, status)
-    conditions: dict[str, _Verdict] = {
-        "Placed": ("True", "Placed", f"at {where}") if placed else ("False", *waiting),
-        "Dispatched": ("True", "Applied", f"at {where}")
-        if dispatched
-        else ("False", "NotApplied" if placed else waiting[0], trouble or waiting[1]),
-        "Ready": ("True", "Finished" if finished else "Running", f"at {where}")
-        if ready
-        else ("False", phase.value, trouble or waiting[1]),
-        "Succeeded": ("True", "Finished", trouble or f"at {where}")
-        if phase is WorkloadPhase.SUCCEEDED
-        else ("False", phase.value, ""),
-        "Failed": ("True", "Failed", trouble or f"at {where}")
-        if phase is WorkloadPhase.FAILED
-        else ("False", phase.value, ""),
+    told: dict[str, _Verdict] = {
+        "Placed": ("True", "Placed", "") if placed else ("False", reason, message),
+        "Ready": ("True", phase.value, "") if ready else ("False", phase.value, trouble),
     }
-    # kstatus: Reconciling means "wait", Stalled means "waiting will not help".
-    stalled = waiting[0] in _STALLED and not placed
-    busy = not (ready or finished or stalled or phase is WorkloadPhase.SUSPENDED)
-    conditions["Stalled"] = ("True", *waiting) if stalled else ("False", "Progressing", "")
-    conditions["Reconciling"] = (
-        ("True", phase.value, trouble or waiting[1]) if busy else ("False", phase.value, "")
-    )
-    return conditions
+    if placed:
+        told["Dispatched"] = (
+            ("True", "Applied", "") if dispatched else ("False", "NotApplied", trouble)
+        )
+    if phase in (WorkloadPhase.SUCCEEDED, WorkloadPhase.FAILED):
+        told[phase.value] = ("True", "Finished", trouble)
+    elif not placed and reason in _STALLED:
+        told["Stalled"] = ("True", reason, "")
+    elif not ready and phase is not WorkloadPhase.SUSPENDED:
+        told["Reconciling"] = ("True", phase.value, trouble)
+    return told
 
 
 #: Reasons that only a changed spec or another site will mend.

@@ -86,10 +86,16 @@ class Store:
     catalog: Catalog = field(default_factory=builtin_catalog)
     _pending: set[str] = field(default_factory=set)
     _at_site: dict[str, set[str]] = field(default_factory=dict)
+    _changed: set[str] = field(default_factory=set)
 
     def pending(self) -> Iterator[Record]:
         """The workloads that a cycle should look at."""
         return (self.workloads[uid] for uid in self._pending)
+
+    def take_changed(self) -> set[str]:
+        """The workloads that changed, came or went since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
 
     @property
     def has_pending(self) -> bool:
@@ -127,6 +133,7 @@ class Store:
         """Forget an AIWorkload that is gone from the hub."""
         record = self.workloads.pop(uid, None)
         if record is not None:
+            self._changed.add(uid)
             self._pending.discard(uid)
             for site in record.indexed_sites:
                 self._at_site[site].discard(uid)
@@ -139,6 +146,7 @@ class Store:
 
     def reindex(self, record: Record) -> None:
         """Bring the indices up to date with a record."""
+        self._changed.add(record.uid)
         if record.pending:
             self._pending.add(record.uid)
         else:

@@ -50,6 +50,11 @@ PLACED_AFTER = Histogram(
 # (created, pending, running) make one write. People watch at this scale, nothing waits for it.
 OBSERVED_DELAY_S = 0.25
 
+# While placements are being written, reports of what sites show give way to them: for so long after
+# the last placement, and for so long in all, seconds.
+REPORT_QUIET_S = 0.3
+REPORT_PATIENCE_S = 5.0
+
 
 class WorkloadWriter:
     """The queue of workloads whose hub objects differ from what was decided.
@@ -78,6 +83,9 @@ class WorkloadWriter:
         self._may_write = may_write
         self._on_written = on_written
         self._clock = clock
+        self._urgent: set[str] = set()
+        self._seen_at: dict[str, float] = {}
+        self._placed_at = float("-inf")
         self._queue: KeyedQueue[str] = KeyedQueue(
             self._reconcile, clock=clock, workers=workers, name="hub/workloads"
         )
@@ -88,28 +96,44 @@ class WorkloadWriter:
 
     def add(self, uid: str) -> None:
         """Write now what was decided."""
+        self._urgent.add(uid)
         self._queue.add(uid)
 
-    def add_later(self, uid: str, seconds: float = OBSERVED_DELAY_S) -> None:
+    def add_later(self, uid: str) -> None:
         """Write soon what was seen."""
-        self._queue.add_after(uid, seconds)
+        self._seen_at.setdefault(uid, self._clock.monotonic())
+        self._queue.add_after(uid, OBSERVED_DELAY_S)
 
-    @property
-    def idle(self) -> bool:
-        """Nothing is being written."""
-        return self._queue.idle
+    def _gives_way(self, uid: str) -> bool:
+        """Whether a report should wait, since placements are being written."""
+        now = self._clock.monotonic()
+        return (
+            uid not in self._urgent
+            and now - self._placed_at < REPORT_QUIET_S
+            and now - self._seen_at.get(uid, float("-inf")) < REPORT_PATIENCE_S
+        )
 
     async def _reconcile(self, uid: str) -> None:
         record = self._store.workloads.get(uid)
         if record is None or not self._may_write():
-            self._queue.forget(uid)
+            self._forget(uid)
             return
+        if self._gives_way(uid):
+            self._queue.add_after(uid, REPORT_QUIET_S)
+            return
+        self._urgent.discard(uid)
+        self._seen_at.pop(uid, None)
         try:
             await self._write(record)
         except ApiError as error:
             if error.not_found:
                 return  # deleted meanwhile; the watch brings the rest
             raise
+
+    def _forget(self, uid: str) -> None:
+        self._queue.forget(uid)
+        self._urgent.discard(uid)
+        self._seen_at.pop(uid, None)
 
     async def _write(self, record: Record) -> None:
         self._store.set_status(
@@ -142,6 +166,7 @@ class WorkloadWriter:
         body = _identity(record)
         if new:
             body["metadata"]["resourceVersion"] = str(record.resource_version)
+            self._placed_at = self._clock.monotonic()
         body["status"] = _dump(status)
         answer = await self._session.apply(
             f"{_path(record)}/status", body, field_manager=MANAGER_STATUS, force=True
@@ -156,7 +181,7 @@ class WorkloadWriter:
         for site in touched:
             self._on_written(site, record.uid)
         if record.status is not status:  # decided anew while this one was on its way
-            self._queue.add(record.uid)
+            self.add(record.uid)
 
     def _report_placed(self, record: Record) -> None:
         decision = record.status.decision
@@ -186,7 +211,11 @@ class _Versioned(msgspec.Struct):
 
 
 def _dump(status: WorkloadStatus) -> dict[str, Any]:
-    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    """The status as JSON, without what says nothing: each byte is decoded at every later write."""
+    body = status.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    body["phase"] = status.phase.value
+    body["readyReplicas"] = status.ready_replicas
+    return body
 
 
 def _identity(record: Record) -> dict[str, Any]:

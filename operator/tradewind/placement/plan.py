@@ -145,8 +145,8 @@ class CostTerms:
         return self.usd[TERM_INDEX[term]]
 
     def as_dict(self) -> dict[str, float]:
-        """Term name to USD, in the order of `Term`."""
-        return {term.value: usd for term, usd in zip(Term, self.usd, strict=True)}
+        """Term name to USD, in the order of `Term`; terms of nothing are left out."""
+        return {term.value: usd for term, usd in zip(Term, self.usd, strict=True) if usd}
 
 
 TERM_INDEX = {term: index for index, term in enumerate(Term)}

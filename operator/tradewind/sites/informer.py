@@ -2,8 +2,8 @@
 
 A list is compared with what was known, so that a deletion which no watch told of is seen. A watch
 goes on from the last resource version after a broken connection, and is replaced by a list when the
-server no longer knows that version (410). A stream without a line for too long is dead, whatever
-the connection says: bookmarks come about each minute. Nothing that a member sends ends the task.
+server no longer knows that version (410). A stream that is silent for longer than the server would
+keep it is dead, whatever the connection says. Nothing that a member sends ends the task.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -36,8 +36,11 @@ FAULTS = Counter(
 )
 
 PAGE = 500
-#: Bookmarks come about each minute; half as long again tells a dead stream from a quiet one.
-IDLE_TIMEOUT_S = 90.0
+#: The server ends a watch after this; a quiet one may be silent until then, since a bookmark comes
+#: only when there is something new to tell.
+WATCH_S = 240
+#: A stream that has been silent for longer than the server would keep it is dead.
+IDLE_TIMEOUT_S = WATCH_S + 30.0
 
 
 class _ListMetadata(Slim):
@@ -197,6 +200,7 @@ class Informer(Generic[T]):
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
+            "timeoutSeconds": str(WATCH_S),
         }
         try:
             async for line in self._session().stream(

@@ -135,11 +135,17 @@ class Inventory:
         self._nodes: dict[str, Node] = {}
         self._shapes: Counter[NodeShape] = Counter()
         self._bound: Counter[str] = Counter()
+        self._rebound: set[str] = set()
         self._view: InventoryView | None = None
 
     def bound(self, workload_uid: str) -> int:
         """How many pods of a workload are bound to nodes here."""
         return self._bound[workload_uid]
+
+    def take_rebound(self) -> set[str]:
+        """The workloads whose number of bound pods changed since the last call."""
+        rebound, self._rebound = self._rebound, set()
+        return rebound
 
     def on_node(self, old: Node | None, new: Node | None) -> None:
         """Take a change of a node."""
@@ -201,6 +207,7 @@ class Inventory:
             row.foreign.update(requests)
         else:
             self._bound[workload] += 1
+            self._rebound.add(workload)
         self._reshape(row)
 
     def _unbind(self, uid: str, bound: _BoundPod) -> None:
@@ -209,6 +216,7 @@ class Inventory:
         del row.pods[uid]
         row.requested.subtract(bound.requests)
         if bound.workload:
+            self._rebound.add(bound.workload)
             self._bound[bound.workload] -= 1
             if not self._bound[bound.workload]:
                 del self._bound[bound.workload]

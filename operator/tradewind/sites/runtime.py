@@ -157,6 +157,11 @@ class SiteRuntime:
             self._set_fault(None)
         self._changed.set()
 
+    def use_anew(self, endpoint: Endpoint) -> None:
+        """Replace the session by one with new connections."""
+        self._drop_session()
+        self.use(endpoint)
+
     async def run(self) -> None:
         """Engage until cancelled; a second run begins with nothing known."""
         self.inventory = Inventory(self._catalog, hub_id=self._settings.hub_id)
@@ -318,6 +323,9 @@ class SiteRuntime:
         state = self.state
         if state.reachable is reachable:
             return
+        if reachable and state.reachable is False and self._session is not None:
+            # The watches may hang on connections that died while it was away: begin them anew.
+            self.use_anew(self._session.endpoint)
         state.reachable, state.detail = reachable, detail
         state.since = self._clock.now()
         log.info("site reachable" if reachable else "site unreachable", site=self.name, why=detail)

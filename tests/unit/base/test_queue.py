@@ -137,3 +137,25 @@ async def test_a_forgotten_key_does_not_come_back() -> None:
         queue.forget("a")
         await clock.step(10)
     assert handled == []
+
+
+async def test_what_came_due_later_gives_way_to_new_keys_but_is_never_starved() -> None:
+    clock, handled = FakeClock(), []
+    gate = asyncio.Event()
+
+    async def handle(key: str) -> None:
+        if key == "first":
+            await gate.wait()
+        handled.append(key)
+
+    async with serving(handle, clock, workers=1) as queue:
+        queue.add("first")
+        queue.add_after("late", 1)
+        await clock.step(2)
+        for number in range(20):
+            queue.add(f"new-{number}")
+        gate.set()
+        await settle()
+        await settle()
+    assert 2 <= handled.index("late") <= 8
+    assert len(handled) == 22
