@@ -71,17 +71,17 @@ def _state(status: WorkloadStatus, now: datetime) -> list[Line]:
     """One line on the phase; for what waits, also what would have to change."""
     if status.sites:
         on = f" on {accelerators(status)}" if accelerators(status) else ""
-        ready = f", {status.ready_replicas} of {status.replicas} pods ready"
-        started = [part.started_at for part in status.placements if part.started_at]
-        since = f", started {_ago(min(started), now)}" if started else ""
-        ready = "" if status.phase is WorkloadPhase.SUCCEEDED else ready
-        found: list[Line] = [[Cell(f"{status.phase.value} at {status.sites}{on}{ready}{since}")]]
+        found: list[Line] = [
+            [Cell(f"{status.phase.value} at {status.sites}{on}{_pods(status, now)}")]
+        ]
         return found + [
             [_INDENT, Cell(f"{part.site}: {part.message}", Tone.WAITING)]
             for part in status.placements
             if part.message
         ]
     reason, message = why(status)
+    if status.decision is not None and status.decision.refused:
+        message = ""  # the refusals say it site by site
     told = " - ".join(part for part in (reason, message) if part)
     head = Cell(f"{status.phase.value}{': ' + told if told else ''}", Tone.WAITING)
     stalled = condition_of(status.conditions, "Stalled")
@@ -94,6 +94,16 @@ def _state(status: WorkloadStatus, now: datetime) -> list[Line]:
     else:
         after = "No planning cycle has looked at it yet; is the operator running?"
     return [[head], [Cell(after)]]
+
+
+def _pods(status: WorkloadStatus, now: datetime) -> str:
+    """How its pods fare, and since when; for finished work, how long it took."""
+    started = min((p.started_at for p in status.placements if p.started_at), default=None)
+    ended = max((p.finished_at for p in status.placements if p.finished_at), default=None)
+    if started is not None and ended is not None:
+        return f" after {age((ended - started).total_seconds())}"
+    since = f", started {_ago(started, now)}" if started else ""
+    return f", {status.ready_replicas} of {status.replicas} pods ready{since}"
 
 
 def _estimate(status: WorkloadStatus) -> list[Line]:

@@ -88,7 +88,7 @@ def _row(workload: AIWorkload, now: datetime) -> list[Cell | str]:
         Cell(status.phase.value, _TONES.get(status.phase, Tone.PLAIN)),
         status.sites or NOTHING,
         accelerators(status) or NOTHING,
-        f"{status.ready_replicas}/{status.replicas}" if status.replicas else NOTHING,
+        _ready(status),
         usd(_cost_usd(status)),
         carbon(status.estimate.carbon_kg if status.estimate else None),
         age_of(workload.created, now),
@@ -123,6 +123,13 @@ def accelerators(status: WorkloadStatus) -> str:
 def age_of(created: datetime | None, now: datetime) -> str:
     """Age of an object, or a dash."""
     return NOTHING if created is None else age((now - created).total_seconds())
+
+
+def _ready(status: WorkloadStatus) -> str:
+    """Ready pods of all; finished work has none, and none is missing."""
+    if not status.replicas or status.phase is WorkloadPhase.SUCCEEDED:
+        return NOTHING
+    return f"{status.ready_replicas}/{status.replicas}"
 
 
 def _cost_usd(status: WorkloadStatus) -> float | None:

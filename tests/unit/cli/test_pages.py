@@ -113,7 +113,7 @@ def test_explain_puts_sites_beside_each_other_term_by_term() -> None:
 def test_explain_names_what_each_site_lacks_and_how_much() -> None:
     assert text(explain.lines(objects.unplaceable(), objects.NOW)) == golden("""
         research/frontier   Training Job
-        Pending: FitsNowhere - no site can ever run it as it is
+        Pending: FitsNowhere
         Waiting does not help: its spec, or a site, would have to change.
         Decided 30s ago by the prices of policy balanced
 
@@ -124,6 +124,18 @@ def test_explain_names_what_each_site_lacks_and_how_much() -> None:
           TooLargeForSite (1 site)
             ulanqab: needs 512 nvidia-h200-sxm, has 32 in all: 480 missing
         """)
+
+
+def test_finished_work_says_how_long_it_took_and_misses_no_pod() -> None:
+    done = objects.training(phase="Succeeded", readyReplicas=0)
+    done["status"]["placements"][0] |= {
+        "phase": "Succeeded",
+        "finishedAt": "2026-11-24T11:58:20Z",
+    }
+    page = text(explain.lines(done, objects.NOW))
+    assert "Succeeded at ulanqab on nvidia-h100-sxm after 3m20s\n" in page
+    row = workloads.table([done], objects.NOW, namespaces=False).plain().splitlines()[1]
+    assert row.split()[5] == "-"
 
 
 def test_explain_tells_a_suspended_workload_from_a_waiting_one() -> None:
