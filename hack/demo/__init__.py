@@ -1,0 +1,1 @@
+"""`make demo`: four real clusters, the operator, and six workloads, told step by step."""
