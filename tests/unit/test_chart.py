@@ -19,7 +19,7 @@ def objects(path: Path) -> list[dict[str, Any]]:
 
 
 def rules_of(text: str, suffix: str) -> list[dict[str, Any]]:
-    """The rules of the ClusterRole in a template whose name ends so; template lines are left out."""
+    """The rules of the ClusterRole whose name ends so, of a template without its Helm lines."""
     plain = "\n".join(line for line in text.splitlines() if "{{" not in line or "name:" in line)
     for part in plain.replace("{{ $name }}", "tradewind").split("\n---\n"):
         if "kind: ClusterRole\n" in part and f"name: tradewind{suffix}\n" in part:
