@@ -6,7 +6,7 @@ WORKDIR /src
 RUN python -m venv /opt/tradewind
 # Versions are those of the lock file; what only developers need of it is left out.
 COPY requirements/dev.lock requirements/
-RUN grep -oE '^[A-Za-z0-9._-]+==[^ ;\\]+' requirements/dev.lock > versions.txt
+RUN sed -nE 's/^([A-Za-z0-9._-]+==[^\\]+).*$/\1/p' requirements/dev.lock > versions.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 RUN /opt/tradewind/bin/pip install --constraint versions.txt '.[fast]' \

@@ -5,18 +5,19 @@
 
 Copied into the chart are `crds/` and the shipped policies, since Helm takes files of its own folder
 only; the schema of `settings` in `values.schema.json` is made from the operator's settings. The
-manifests are the chart as Helm renders it. Without Helm on PATH they are left alone, and said so.
+manifests are the chart as the pinned Helm renders it, which is built where it is missing; a check
+without it compares the rest, and says so.
 """
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from federation.tools import TOOLS, ensure, find
 from tradewind.controller.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -81,7 +82,7 @@ def _without_title(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in schema.items() if key != "title"}
 
 
-def manifests(helm: str) -> dict[Path, str]:
+def manifests(helm: Path) -> dict[Path, str]:
     """The plain install, by file; the chart's copies must be up to date.
 
     The policies are apart: kubectl cannot apply objects of a kind in the same breath as the kind.
@@ -94,8 +95,8 @@ def manifests(helm: str) -> dict[Path, str]:
     }
 
 
-def _render(helm: str, *arguments: str) -> str:
-    command = [helm, "template", "tradewind", str(CHART), "--namespace", NAMESPACE, *arguments]
+def _render(helm: Path, *arguments: str) -> str:
+    command = [str(helm), "template", "tradewind", str(CHART), "--namespace", NAMESPACE, *arguments]
     answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     kept = [line for line in answer.stdout.splitlines() if not line.startswith("# Source: ")]
     return "\n".join(line.rstrip() for line in kept if "managed-by: Helm" not in line) + "\n"
@@ -122,6 +123,10 @@ def strays(wanted: Mapping[Path, str], *, write: bool) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in found]
 
 
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Write or compare; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -129,9 +134,9 @@ def main(arguments: list[str] | None = None) -> int:
     check: bool = parser.parse_args(arguments).check
     copied = copies()
     stale = out_of_date(copied, write=not check) + strays(copied, write=not check)
-    helm = shutil.which("helm")
+    helm = find(TOOLS["helm"]) if check else ensure(["helm"], _say)["helm"]
     if helm is None:
-        sys.stderr.write("helm is not on PATH: manifests/ was left alone\n")
+        _say("there is no Helm here: manifests/ was not compared")
     else:
         stale += out_of_date(manifests(helm), write=not check)
     if stale and check:
