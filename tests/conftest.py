@@ -1,8 +1,18 @@
-"""How hard Hypothesis looks: `HYPOTHESIS_PROFILE=deep` before a release, less while developing."""
+"""How hard Hypothesis looks, and the live federation that the tests on real servers share.
+
+`HYPOTHESIS_PROFILE=deep` before a release, less while developing.
+"""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+from tests.live import Live
+
+from federation.federation import Federation
+from federation.spec import load_spec
 
 # No deadline: a shared machine's hiccup is not a fault of the code.
 settings.register_profile("dev", max_examples=50, deadline=None)
@@ -11,3 +21,27 @@ settings.register_profile("deep", max_examples=5000, deadline=None)
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
+
+_SPEC = Path(__file__).parent / "federation.yaml"
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A federation with the kinds installed and both members joined; no operator runs yet."""
+    folder = tmp_path_factory.mktemp("live")
+    with Federation(load_spec(_SPEC), folder / "federation", source=_SPEC, say=print) as federation:
+        made = Live(federation, folder)
+        made.cli("install")
+        for name in made.members:
+            made.join(name)
+        try:
+            yield made
+        finally:
+            made.stop_operators()
+
+
+@pytest.fixture
+def namespace(live: Live, request: pytest.FixtureRequest) -> str:
+    """A namespace of the test's own on the hub."""
+    name = request.node.name.lower().replace("_", "-").replace("[", "-").replace("]", "")
+    return live.namespace(name[:50].strip("-"))

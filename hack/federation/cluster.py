@@ -7,7 +7,7 @@ import signal
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -82,6 +82,26 @@ class Api:
                 return False
             raise
         return True
+
+    def watch(
+        self, path: str, version: str, selector: str, limit_s: float
+    ) -> Iterator[dict[str, Any]]:
+        """Watch events as they come; see `Cluster.watch`."""
+        query = urlencode({"watch": "true", "resourceVersion": version, "labelSelector": selector})
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self._port, context=self._context, timeout=limit_s
+        )
+        try:
+            connection.request(
+                "GET", f"{path}?{query}", headers={"Authorization": f"Bearer {self._token}"}
+            )
+            answer = connection.getresponse()
+            if answer.status != http.client.OK:
+                raise ApiError(answer.status, answer.read().decode(errors="replace"))
+            while line := answer.readline():
+                yield json.loads(line)
+        finally:
+            connection.close()
 
     def call(self, method: str, path: str, body: Any = None, sort: str = "application/json") -> Any:
         """One request; raises ApiError, or OSError when there is no answer in 15 s."""
@@ -214,3 +234,14 @@ class Cluster:
                 why = str(error)
             time.sleep(0.1)
         raise FederationError(f"{self.name} was not ready within {limit_s:.0f} s: {why}")
+
+    def watch(
+        self, path: str, version: str, selector: str, limit_s: float = 5.0
+    ) -> Iterator[dict[str, Any]]:
+        """Watch events since a version, until nothing came for a while.
+
+        Raises:
+            ApiError: refused.
+            OSError: the API server is gone, or silent for longer than the limit.
+        """
+        return self.api.watch(path, version, selector, limit_s)

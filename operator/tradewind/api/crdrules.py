@@ -366,6 +366,7 @@ _WORKLOAD: Final[Mapping[str, Extra]] = {
     ),
     "AIWorkload.spec.variants[].containers[].resources": Extra(preserve=True),
     "AIWorkload.spec.overrides": Extra(more={"maxItems": 16}),
+    "AIWorkload.spec.overrides[].patch": Extra(more={"minItems": 1, "maxItems": 64}),
     "AIWorkload.spec.overrides[].patch[].op": Extra(
         more={"enum": ["add", "remove", "replace", "move", "copy", "test"], "maxLength": 8}
     ),

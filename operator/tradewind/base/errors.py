@@ -41,6 +41,11 @@ class TradewindError(Exception):
         text = f"{self.code}: {self.message}"
         return f"{text}\nhint: {self.hint}" if self.hint else text
 
+    @property
+    def sentence(self) -> str:
+        """Message and mend in one line, for conditions and tables that show the code apart."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
 
 class ConfigurationError(TradewindError):
     """The operator or the command line was told something that it cannot do."""

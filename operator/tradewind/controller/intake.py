@@ -15,6 +15,7 @@ from tradewind.api.policy import PlacementPolicy
 from tradewind.api.queue import ComputeQueue
 from tradewind.api.site import ComputeSite
 from tradewind.api.workload import Decision
+from tradewind.base.errors import TradewindError
 from tradewind.base.observe import get_logger
 from tradewind.controller import lifecycle
 from tradewind.controller.engaged import EngagedSites
@@ -110,7 +111,7 @@ class Intake:
 
     def _act(self, record: Record) -> None:
         if record.fault is not None and lifecycle.is_unplaced(record.status):
-            self._refuse(record)
+            self._refuse(record, record.fault)
         elif record.pending:
             self._notify()
         stale = record.status.observed_generation != record.model.metadata.generation
@@ -123,10 +124,10 @@ class Intake:
             for placement in record.status.placements:
                 self._sites.add(placement.site, record.uid)
 
-    def _refuse(self, record: Record) -> None:
+    def _refuse(self, record: Record, fault: TradewindError) -> None:
         """Say why a template cannot be dispatched anywhere."""
-        fault, before = record.fault, record.status.decision
-        message = str(fault)[:4096]
+        before = record.status.decision
+        message = fault.sentence[:4096]
         if before is not None and before.message == message:
             return
         decision = Decision(at=self._now(), reason="TemplateRefused", message=message)

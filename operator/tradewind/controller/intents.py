@@ -54,12 +54,12 @@ class StoreIntents:
         record = self._store.workloads.get(workload_uid)
         decided = lifecycle.placement_at(record.status, site) if record else None
         if record is None or record.deleting or decided is None:
-            return Remove()
+            return Remove(record.model if record is not None else None)
         written = lifecycle.placement_at(record.written, site)
         if written is None or written.epoch != decided.epoch:
             return Hold()
         if decided.phase in (lifecycle.EVICTING, lifecycle.LOST):
-            return Remove() if written.phase is decided.phase else Hold()
+            return Remove(record.model) if written.phase is decided.phase else Hold()
         if decided.phase in lifecycle.FINAL:
             return Hold()  # finished for ever; what is left of it is the user's to read
         return self._keep(record, decided, site)

@@ -235,7 +235,7 @@ def _reachable(runtime: SiteRuntime | None) -> _Told:
         return "Unknown", "NotEngaged", "no leader has engaged the site yet"
     fault = runtime.state.fault
     if fault is not None:
-        return "False", fault.reason, f"{fault.message}; {fault.hint}"
+        return "False", fault.reason, fault.sentence
     if runtime.state.reachable is None:
         return "Unknown", "Connecting", runtime.state.detail or "waits for the first answer"
     if runtime.state.reachable:
@@ -246,6 +246,9 @@ def _reachable(runtime: SiteRuntime | None) -> _Told:
 def _inventory(runtime: SiteRuntime | None) -> _Told:
     if runtime is None or not runtime.state.inventory_synced:
         return "False", "NotListed", "nodes and pods have not been listed yet"
+    fault = runtime.state.fault
+    if fault is not None:
+        return "False", fault.reason, "as it was before access was refused"
     if runtime.state.reachable is False:
         return "False", "SiteUnreachable", "as it was when the site last answered"
     return "True", "Watching", ""

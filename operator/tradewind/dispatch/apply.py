@@ -24,18 +24,27 @@ from tradewind.api.names import (
     LABEL_WORKLOAD_UID,
     MANAGER_DISPATCH,
 )
-from tradewind.api.workload import ObjectReference, Placement
+from tradewind.api.workload import AIWorkload, ObjectReference
 from tradewind.base.aio import Clock
 from tradewind.base.errors import ApiError, ForeignObjectError, TemplateRefusedError
 from tradewind.base.faults import AFTER_APPLY, AFTER_DELETE, fault_point
 from tradewind.base.observe import REGISTRY, get_logger
 from tradewind.base.queue import KeyedQueue
 from tradewind.dispatch.children import Child, ChildIndex
-from tradewind.dispatch.intents import Hold, Intents, Keep
+from tradewind.dispatch.intents import Hold, Intents, Keep, Remove
 from tradewind.dispatch.namespaces import Namespaces
+from tradewind.dispatch.objects import (
+    Made,
+    adapter_of,
+    belongs,
+    discard,
+    pascal,
+    path_of,
+    path_to,
+    was_created,
+)
 from tradewind.dispatch.render import render
 from tradewind.sites.client import ApiSession
-from tradewind.workloads.adapter import Adapter
 from tradewind.workloads.registry import adapter_for
 
 log = get_logger(__name__)
@@ -59,6 +68,9 @@ SEEN_TTL_S = 60.0
 
 # A site that goes on refusing an object is asked again this seldom at most, seconds.
 REFUSED_BACKOFF_S = 60.0
+
+# An object that the site has and the watch does not show is asked for again after this, seconds.
+UNSEEN_CHECK_S = 2.0
 
 # Deleted children are looked at again after this, if no watch event told of the end.
 DELETION_CHECK_S = 20.0
@@ -158,18 +170,22 @@ class SiteDispatcher:
         wanted = self._intents.wanted(self._site, uid)
         if isinstance(wanted, Hold):
             return
-        keep = wanted if isinstance(wanted, Keep) else None
         children = self._children.of(uid)
-        stale = [child for child in children if keep is None or not _belongs(child, keep)]
+        stale = [
+            child for child in children if isinstance(wanted, Remove) or not belongs(child, wanted)
+        ]
         for child in stale:
             await self._remove(child)
         if stale or any(child.deleting for child in children):
             self._queue.add_after(uid, DELETION_CHECK_S)  # the watch brings it back sooner
-        elif keep is None:
-            self._created.pop(uid, None)
-            self._intents.on_gone(self._site, uid)
+        elif isinstance(wanted, Remove):
+            if wanted.workload is not None and await self._overlooked(uid, wanted.workload):
+                self._queue.add_after(uid, UNSEEN_CHECK_S)
+            else:
+                self._created.pop(uid, None)
+                self._intents.on_gone(self._site, uid)
         else:
-            await self._keep(uid, keep, next(iter(children), None))
+            await self._keep(uid, wanted, next(iter(children), None))
 
     async def _keep(self, uid: str, keep: Keep, child: Child | None) -> None:
         epoch = keep.placement.epoch
@@ -179,12 +195,12 @@ class SiteDispatcher:
                 await self._update(uid, keep, child)
             elif self._just_created(uid, epoch):
                 self._queue.add_after(uid, SEEN_TTL_S)
-            elif _was_created(keep.placement) and _adapter(keep).finishes:
-                self._intents.on_vanished(self._site, uid, epoch)
+            elif was_created(keep.placement) and adapter_of(keep).finishes:
+                await self._look_for(uid, keep)
             else:
                 await self._create(uid, keep)
         except (TemplateRefusedError, ForeignObjectError) as error:
-            self._intents.on_refused(self._site, uid, epoch, _pascal(error.code), str(error))
+            self._intents.on_refused(self._site, uid, epoch, pascal(error.code), error.sentence)
             raise
         except ApiError as error:
             if not error.transient:
@@ -197,10 +213,32 @@ class SiteDispatcher:
         created_epoch, at = self._created.get(uid, (-1, 0.0))
         return created_epoch == epoch and self._clock.monotonic() - at < SEEN_TTL_S
 
+    async def _look_for(self, uid: str, keep: Keep) -> None:
+        """Tell a deletion from a watch that is behind: only the site itself knows."""
+        existing = await self._existing(path_of(keep.workload))
+        if existing is not None and self._is_this(existing, uid, keep.placement.epoch):
+            self._queue.add_after(uid, UNSEEN_CHECK_S)
+        else:
+            self._intents.on_vanished(self._site, uid, keep.placement.epoch)
+
+    async def _overlooked(self, uid: str, workload: AIWorkload) -> bool:
+        """Whether an object is there that the watch has not shown yet; it is deleted then."""
+        path = path_of(workload)
+        existing = await self._existing(path)
+        metadata = (existing or {}).get("metadata", {})
+        labels = metadata.get("labels") or {}
+        if labels.get(LABEL_HUB_ID) != self._hub_id or labels.get(LABEL_WORKLOAD_UID) != uid:
+            return False
+        if not metadata.get("deletionTimestamp") and self._may_write():
+            await self._session().delete(path, uid=metadata["uid"], propagation="Background")
+            DELETED.labels(self._site).inc()
+            log.info("unseen object deleted", site=self._site, path=path, uid=uid)
+        return True
+
     async def _create(self, uid: str, keep: Keep) -> None:
         body = self._render(keep)
         namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
-        path = _path(_adapter(keep), namespace, name)
+        path = path_of(keep.workload)
         await self._namespaces.ensure(namespace)
         existing = await self._existing(path)
         if existing is not None and not self._is_this(existing, uid, keep.placement.epoch):
@@ -220,22 +258,22 @@ class SiteDispatcher:
         self._created[uid] = (keep.placement.epoch, self._clock.monotonic())
 
     async def _update(self, uid: str, keep: Keep, child: Child) -> None:
-        adapter = _adapter(keep)
+        adapter = adapter_of(keep)
         if adapter.finishes:
             return  # its template is immutable, and a second run is no update
         body = self._render(keep)
         if body["metadata"]["annotations"][ANNOTATION_SPEC_HASH] == child.spec_hash:
             return
         for field in adapter.owned_by_others:
-            _discard(body, field)
+            discard(body, field)
         if self._may_write():
-            await self._apply(_path(adapter, child.namespace, child.name), body, uid, keep)
+            await self._apply(path_to(adapter, child.namespace, child.name), body, uid, keep)
 
     async def _apply(self, path: str, body: dict[str, Any], uid: str, keep: Keep) -> None:
         answer = await self._session().apply(path, body, field_manager=MANAGER_DISPATCH, force=True)
         fault_point(AFTER_APPLY)
         APPLIED.labels(self._site).inc()
-        made = msgspec.json.decode(answer, type=_Made)
+        made = msgspec.json.decode(answer, type=Made)
         log.info(
             "object applied",
             site=self._site,
@@ -256,7 +294,7 @@ class SiteDispatcher:
         if child.deleting or not self._may_write():
             return
         api_version, _, kind = child.kind.rpartition("/")
-        path = _path(adapter_for(api_version, kind), child.namespace, child.name)
+        path = path_to(adapter_for(api_version, kind), child.namespace, child.name)
         try:
             await self._session().delete(path, uid=child.uid, propagation="Background")
         except ApiError as error:
@@ -299,46 +337,3 @@ class SiteDispatcher:
             and labels.get(LABEL_WORKLOAD_UID) == workload_uid
             and labels.get(LABEL_EPOCH) == str(epoch)
         )
-
-
-class _MadeMetadata(msgspec.Struct):
-    name: str
-    uid: str
-    namespace: str = ""
-
-
-class _Made(msgspec.Struct):
-    metadata: _MadeMetadata
-
-
-def _adapter(keep: Keep) -> Adapter:
-    template = keep.workload.spec.template
-    return adapter_for(template["apiVersion"], template["kind"])
-
-
-def _belongs(child: Child, keep: Keep) -> bool:
-    template, metadata = keep.workload.spec.template, keep.workload.metadata
-    return (
-        child.epoch == keep.placement.epoch
-        and child.kind == f"{template['apiVersion']}/{template['kind']}"
-        and (child.namespace, child.name) == (metadata.namespace, metadata.name)
-    )
-
-
-def _was_created(placement: Placement) -> bool:
-    return placement.object is not None and bool(placement.object.uid)
-
-
-def _path(adapter: Adapter, namespace: str, name: str) -> str:
-    root = "apis" if "/" in adapter.api_version else "api"
-    return f"/{root}/{adapter.api_version}/namespaces/{namespace}/{adapter.plural}/{name}"
-
-
-def _discard(body: dict[str, Any], path: tuple[str, ...]) -> None:
-    for part in path[:-1]:
-        body = body.get(part) or {}
-    body.pop(path[-1], None)
-
-
-def _pascal(code: str) -> str:
-    return "".join(part.capitalize() for part in code.split("-"))

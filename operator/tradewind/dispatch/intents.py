@@ -22,7 +22,13 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Nothing of the workload may be here; orphans of workloads that are gone, too."""
+    """Nothing of the workload may be here; orphans of workloads that are gone, too.
+
+    Attributes:
+        workload: while the hub still knows it: where to make sure that nothing was overlooked.
+    """
+
+    workload: AIWorkload | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class ApiSession:
         self._timeout_s = timeout_s
         self._base = endpoint.server
         self._http: aiohttp.ClientSession | None = None
+        self._streams: set[aiohttp.ClientResponse] = set()
         self._token = endpoint.token
         self._token_read_at = float("-inf")
 
@@ -179,18 +180,20 @@ class ApiSession:
             ) as response:
                 if response.status >= 300:  # noqa: PLR2004 - as above
                     raise _api_error(response.status, await _read(response), None)
-                rest = b""
-                async for chunk in response.content.iter_any():
-                    lines = (rest + chunk).split(b"\n") if rest else chunk.split(b"\n")
-                    rest = _bounded(lines.pop())
-                    for line in lines:
-                        if line:
-                            yield line
+                self._streams.add(response)
+                try:
+                    async for line in _lines(response):
+                        yield line
+                finally:
+                    self._streams.discard(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise self._unreachable("WATCH", path, error, idle_timeout_s) from error
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; whoever reads a stream gets SiteUnreachableError at once."""
+        # The client's own close leaves the readers of open streams waiting for their time-out.
+        for response in self._streams:
+            response.close()
         if self._http is not None:
             await self._http.close()
             self._http = None
@@ -248,6 +251,16 @@ def _bounded(line: bytes) -> bytes:
     if len(line) > MAX_LINE_BYTES:
         raise ValueError("a line of the watch is too long")
     return line
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in response.content.iter_any():
+        lines = (rest + chunk).split(b"\n") if rest else chunk.split(b"\n")
+        rest = _bounded(lines.pop())
+        for line in lines:
+            if line:
+                yield line
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -21,10 +22,10 @@ from tradewind.base.observe import get_logger
 from tradewind.hardware.catalog import Catalog
 from tradewind.sites.access import Endpoint
 from tradewind.sites.client import ApiSession
+from tradewind.sites.identity import IDENTITY, PROBED, cluster_uid, denial, read_identity
 from tradewind.sites.informer import Informer
 from tradewind.sites.inventory import Inventory
 from tradewind.sites.slim import Dispatched, Node, Pod
-from tradewind.workloads.adapter import Adapter
 from tradewind.workloads.registry import ADAPTERS
 
 log = get_logger(__name__)
@@ -203,6 +204,8 @@ class SiteRuntime:
             try:
                 await self._read_identity(self._session)
             except (ApiError, SiteUnreachableError, msgspec.MsgspecError) as error:
+                if isinstance(error, ApiError):
+                    self._set_fault(denial(self.name, error) or self.state.fault)
                 self.state.detail = str(error)
                 await self._clock.sleep(backoff.next())
             except AccessRefusedError as error:
@@ -214,24 +217,17 @@ class SiteRuntime:
                 return
 
     async def _read_identity(self, session: ApiSession) -> None:
-        version = msgspec.json.decode(await session.get("/version"))
-        namespace = msgspec.json.decode(await session.get("/api/v1/namespaces/kube-system"))
-        uid = str(namespace["metadata"]["uid"])
-        other = self._claim(self.name, uid)
+        identity = await read_identity(session)
+        other = self._claim(self.name, identity.cluster_uid)
         if other:
             raise AccessRefusedError(
                 f"site {self.name} is the same cluster as site {other}",
                 reason="SameCluster",
                 hint="delete one of the two ComputeSites: its capacity would count twice",
             )
-        kinds = [
-            f"{adapter.api_version}/{adapter.kind}"
-            for adapter in ADAPTERS.values()
-            if await _serves(session, adapter)
-        ]
-        self.state.kubernetes_version = str(version.get("gitVersion", ""))[:64]
-        self.state.cluster_uid = uid
-        self.state.kinds = frozenset(kinds)
+        self.state.kubernetes_version = identity.version
+        self.state.cluster_uid = identity.cluster_uid
+        self.state.kinds = identity.kinds
 
     def _informers(self) -> list[Informer[Any]]:
         ours = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_HUB_ID}={self._settings.hub_id}"
@@ -291,24 +287,48 @@ class SiteRuntime:
             self._listener.on_objects_synced(self.name)
 
     async def _probe(self) -> None:
-        """Ask for a sign of life, whatever the watches do: a hung server keeps connections open."""
+        """Ask for a sign of life, whatever the watches do: a hung server keeps connections open.
+
+        What is asked for needs credentials, and names the cluster: a token that was revoked, or
+        another cluster behind the address, shows at the next probe and not at the next dispatch.
+        """
         interval_s = self._settings.probe_s
         while True:
             started = self._clock.monotonic()
             try:
-                await self.session.get("/readyz", timeout_s=interval_s)
+                answer = await self.session.get(IDENTITY, timeout_s=interval_s)
             except ApiError as error:
-                # An answer that says no (403) is an answer; one that says "not ready" is not.
-                if error.status >= 500:  # noqa: PLR2004 - HTTP
+                # An answer that says no is an answer; one that says "not ready" is not.
+                if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                     self._unanswered(str(error))
                 else:
                     self._answered()
+                    self._set_fault(denial(self.name, error) or self.state.fault)
             except SiteUnreachableError as error:
                 self._unanswered(str(error))
             else:
-                self._answered()
+                self._hear(answer)
             spent = self._clock.monotonic() - started
             await self._clock.sleep(max(0.2, interval_s - spent))
+
+    def _hear(self, answer: bytes) -> None:
+        """Clear what an answer disproves; refuse another cluster than the one engaged."""
+        known = self.state.cluster_uid
+        try:
+            uid = cluster_uid(answer)
+        except msgspec.MsgspecError as error:
+            self._unanswered(f"answers what is no namespace: {error}")
+            return
+        self._answered()
+        if known and uid != known:
+            fault = AccessRefusedError(
+                f"site {self.name} now leads to another cluster than before",
+                reason="OtherCluster",
+                hint="restore its address and credentials, or delete the ComputeSite and join anew",
+            )
+            self._set_fault(fault)
+        elif self.state.fault is not None and self.state.fault.reason in PROBED:
+            self._set_fault(None)
 
     def _answered(self) -> None:
         self._failures = 0
@@ -333,13 +353,3 @@ class SiteRuntime:
 
 
 _closing: set[asyncio.Future[None]] = set()
-
-
-async def _serves(session: ApiSession, adapter: Adapter) -> bool:
-    try:
-        answer = msgspec.json.decode(await session.get(f"/apis/{adapter.api_version}"))
-    except ApiError as error:
-        if error.not_found:
-            return False
-        raise
-    return any(resource.get("name") == adapter.plural for resource in answer.get("resources") or ())

@@ -1,10 +1,11 @@
 """The batcher, the back-off and the supervisor, on a clock that a test steps."""
 
 import asyncio
+import itertools
 
 import pytest
-
 from tests.clock import FakeClock, settle
+
 from tradewind.base.aio import Backoff, Batcher, supervise
 
 
@@ -33,7 +34,7 @@ async def test_changes_in_a_storm_are_gathered_but_none_waits_longer_than_the_ma
     for _ in range(200):  # one each 5 ms: never 10 ms of silence
         batcher.notify()
         await clock.step(0.005)
-    gaps = [later - earlier for earlier, later in zip(wakes, wakes[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(wakes)]
     assert 4 <= len(wakes) <= 8
     assert max(gaps) <= 0.21
     task.cancel()

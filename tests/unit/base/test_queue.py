@@ -1,10 +1,12 @@
 """KeyedQueue: each key by one worker at a time, and again when it failed."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from tests.clock import FakeClock, settle
+
 from tradewind.base.errors import SiteUnreachableError
 from tradewind.base.queue import KeyedQueue
 
@@ -88,7 +90,7 @@ async def test_a_failed_key_comes_back_after_ever_longer_waits_until_it_succeeds
         queue.add("a")
         for _ in range(100):
             await clock.step(0.1)
-    gaps = [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(at)]
     assert len(at) == 4
     assert gaps == sorted(gaps)
     assert gaps[0] >= 0.08
