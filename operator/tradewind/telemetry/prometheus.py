@@ -5,10 +5,10 @@ off: a poll that fails is followed by the next poll. The address comes from a us
 as a kubeconfig's is; redirects are not followed, and an answer has a greatest size.
 """
 
-import json
 import math
 import ssl
 import tempfile
+import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,17 @@ from tradewind.telemetry.signals import Reading
 
 TIMEOUT_S: Final = 5
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+
+_NOT_PROMETHEUS: Final = "the answer is not Prometheus' JSON"
+#: What reading an answer of another form can raise; a scalar and very deep JSON among them.
+_MALFORMED: Final = (
+    AttributeError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 class PrometheusError(TradewindError):
@@ -70,16 +81,19 @@ class Prometheus:
         check_host(url, schemes=("https", "http"), where="spec.prometheus.url",
                    allow_loopback=allow_loopback)  # fmt: skip
         self._host = urlsplit(url).netloc
+        self._remove_ca: weakref.finalize[..., Prometheus] | None = None
         session = _BoundedSession()
         session.trust_env = False
         if ca_pem:
-            session.verify = _ca_file(ca_pem)
+            session.verify = path = _ca_file(ca_pem)
+            # Also for a poll that is cancelled before its thread begins: nobody closes that one.
+            self._remove_ca = weakref.finalize(self, Path(path).unlink, missing_ok=True)
         session.auth = auth
         self._connection = PrometheusConnect(
             url=url.rstrip("/"),
             headers=dict(headers or {}),
             session=session,
-            retry=Retry(total=0, redirect=0),
+            retry=Retry(total=0, read=False, redirect=0),  # False: a time-out stays one
             timeout=TIMEOUT_S,
         )
 
@@ -90,20 +104,23 @@ class Prometheus:
             PrometheusError: no usable answer.
         """
         try:
-            series = self._connection.custom_query(query=promql)
+            return list(_readings(self._connection.custom_query(query=promql)))
         except requests.Timeout as error:
             raise self._error("Timeout", f"no answer within {TIMEOUT_S} s") from error
+        except requests.JSONDecodeError as error:  # a RequestException, but an answer did come
+            raise self._error("NotPrometheus", _NOT_PROMETHEUS) from error
         except requests.RequestException as error:
             raise self._error("Unreachable", redact(str(error))[:300]) from error
         except PrometheusApiClientException as error:
             raise self._error("QueryFailed", redact(str(error))[:300]) from error
-        except (ValueError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise self._error("NotPrometheus", "the answer is not Prometheus' JSON") from error
-        return list(_readings(series))
+        except _MALFORMED as error:
+            raise self._error("NotPrometheus", _NOT_PROMETHEUS) from error
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close its connections, and remove the file with its CA certificates."""
         self._connection.close()
+        if self._remove_ca is not None:
+            self._remove_ca()
 
     def _error(self, reason: str, what: str) -> PrometheusError:
         return PrometheusError(f"{self._host}: {what}", reason=reason)

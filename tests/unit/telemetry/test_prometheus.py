@@ -1,0 +1,269 @@
+"""One Prometheus that is ill in every way: each fault has a name, and none becomes a value."""
+
+import gc
+import itertools
+import math
+import ssl
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.telemetry.fake_prometheus import FakePrometheus, serving
+
+from federation.pki import Pki, make_pki
+from tradewind.base.errors import AccessRefusedError
+from tradewind.telemetry import prometheus
+from tradewind.telemetry.prometheus import MAX_ANSWER_BYTES, Prometheus, PrometheusError
+from tradewind.telemetry.signals import Reading
+
+
+@pytest.fixture
+def fake() -> Iterator[FakePrometheus]:
+    with serving() as server:
+        yield server
+
+
+def ask(fake: FakePrometheus, query: str = "up", **kwargs: Any) -> list[Reading]:
+    server = Prometheus(fake.url, allow_loopback=True, **kwargs)
+    try:
+        return server.query(query)
+    finally:
+        server.close()
+
+
+def fault(fake: FakePrometheus) -> PrometheusError:
+    with pytest.raises(PrometheusError) as caught:
+        ask(fake)
+    return caught.value
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return make_pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def ca_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which temporary files are made, empty at first."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_series_become_readings(fake: FakePrometheus) -> None:
+    fake.says(
+        ({"signal": "load", "source": "node_exporter"}, "0.42"),
+        ({"signal": "latencyMs", "source": "blackbox-exporter", "region": "de-he"}, "11.5"),
+        ({}, "7"),
+    )
+    assert ask(fake, "up{a='b'}") == [
+        Reading("load", 0.42, "node_exporter"),
+        Reading("latencyMs", 11.5, "blackbox-exporter", "de-he"),
+        Reading("", 7.0),
+    ]
+    assert fake.queries == ["up{a='b'}"]
+
+
+def test_no_series_is_no_reading_rather_than_a_zero(fake: FakePrometheus) -> None:
+    fake.says()
+    assert ask(fake) == []
+
+
+@pytest.mark.parametrize("text", ["NaN", "", "twelve"])
+def test_what_is_no_number_reads_nan(fake: FakePrometheus, text: str) -> None:
+    fake.says(({"signal": "load"}, text))
+    (reading,) = ask(fake)
+    assert math.isnan(reading.value)
+
+
+@pytest.mark.parametrize(("text", "value"), [("+Inf", math.inf), ("-Inf", -math.inf)])
+def test_infinities_are_kept_for_signals_to_judge(
+    fake: FakePrometheus, text: str, value: float
+) -> None:
+    fake.says(({"signal": "load"}, text))
+    assert [reading.value for reading in ask(fake)] == [value]
+
+
+def test_labels_of_a_lying_server_are_cut(fake: FakePrometheus) -> None:
+    fake.says(({"signal": "load", "source": "s" * 9999, "region": "r" * 9999}, "1"))
+    (reading,) = ask(fake)
+    assert (len(reading.source), len(reading.region)) == (253, 63)
+
+
+def _vector(*items: Any) -> dict[str, Any]:
+    return {"status": "success", "data": {"resultType": "vector", "result": list(items)}}
+
+
+WRONG: dict[str, Any] = {
+    "no data": {"status": "success"},
+    "a list": [],
+    "null": None,
+    "data is text": {"data": "x"},
+    "the result is null": {"data": {"result": None}},
+    "the result is a number": {"data": {"result": 5}},
+    "a scalar, as `spec.prometheus.queries` may ask for": {
+        "data": {"resultType": "scalar", "result": [1764000000, "0.5"]}
+    },
+    "a series without labels": _vector({"value": [1, "2"]}),
+    "labels are a list": _vector({"metric": [], "value": [1, "2"]}),
+    "a series without a value": _vector({"metric": {}}),
+    "a range in place of a value": _vector({"metric": {}, "values": [[1, "2"]]}),
+    "a value without its number": _vector({"metric": {}, "value": [1]}),
+    "the number is null": _vector({"metric": {}, "value": [1, None]}),
+    "the number has no float": _vector({"metric": {}, "value": [1, 10**400]}),
+}
+
+
+@pytest.mark.parametrize("body", WRONG.values(), ids=WRONG.keys())
+def test_json_of_another_form_is_named(fake: FakePrometheus, body: Any) -> None:
+    fake.answers(body)
+    assert fault(fake).reason == "NotPrometheus"
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>log in</html>", b"", b"\xff\xfe\x00", b'{"data": {"result": ['],
+    ids=["a page", "nothing", "no text", "cut off"],
+)  # fmt: skip
+def test_what_is_not_json_is_named(fake: FakePrometheus, body: bytes) -> None:
+    fake.body = body
+    assert fault(fake).reason == "NotPrometheus"
+
+
+def test_json_without_bottom_is_named(fake: FakePrometheus) -> None:
+    fake.body = b"[" * 1_000_000
+    assert fault(fake).reason == "NotPrometheus"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 429, 500, 503])
+def test_a_refusal_is_named_with_its_status(fake: FakePrometheus, status: int) -> None:
+    fake.status = status
+    error = fault(fake)
+    assert error.reason == "QueryFailed"
+    assert str(status) in error.message
+
+
+def test_a_redirect_is_not_followed(fake: FakePrometheus) -> None:
+    with serving() as inside:
+        inside.says(({"signal": "load"}, "0.1"))
+        fake.status, fake.headers = 302, {"Location": inside.url}
+        assert fault(fake).reason == "QueryFailed"
+        assert inside.seen == []
+
+
+def test_a_hang_ends(fake: FakePrometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prometheus, "TIMEOUT_S", 0.1)
+    fake.hangs = True
+    assert fault(fake).reason == "Timeout"
+
+
+def test_a_hang_in_the_middle_of_the_answer_ends(
+    fake: FakePrometheus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def body() -> Iterator[bytes]:
+        yield b'{"status":'
+        fake.released.wait()
+        yield b"null}"
+
+    monkeypatch.setattr(prometheus, "TIMEOUT_S", 0.1)
+    fake.body = body
+    assert fault(fake).reason in {"Timeout", "Unreachable"}
+
+
+def test_an_answer_without_end_is_cut(fake: FakePrometheus) -> None:
+    sent = itertools.count()
+
+    def body() -> Iterator[bytes]:
+        while not fake.released.is_set():
+            next(sent)
+            yield b" " * 2**20
+
+    fake.body = body
+    error = fault(fake)
+    assert error.reason == "Unreachable"
+    assert "too long" in error.message
+
+
+def test_an_answer_of_the_greatest_size_is_read(fake: FakePrometheus) -> None:
+    fake.says(({"signal": "load"}, "0.5"))
+    assert isinstance(fake.body, bytes)
+    fake.body = fake.body.ljust(MAX_ANSWER_BYTES)
+    assert [reading.value for reading in ask(fake)] == [0.5]
+    fake.body += b" "
+    assert "too long" in fault(fake).message
+
+
+def test_nobody_listening_is_unreachable() -> None:
+    with serving() as gone:
+        pass
+    assert fault(gone).reason == "Unreachable"
+
+
+def test_credentials_are_sent_and_not_told(fake: FakePrometheus) -> None:
+    fake.status = 403
+    with pytest.raises(PrometheusError) as caught:
+        ask(fake, headers={"Authorization": "Bearer sesame-open"})
+    assert fake.seen[0]["Authorization"] == "Bearer sesame-open"
+    assert "sesame" not in str(caught.value)
+
+
+def test_user_and_password_are_sent(fake: FakePrometheus) -> None:
+    fake.says()
+    ask(fake, auth=("ali", "sesame"))
+    assert fake.seen[0]["Authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("ftp://prometheus.example", "PlainHTTP"),
+        ("http://user:word@prometheus.example", "MalformedURL"),
+        ("http://169.254.169.254", "AddressRefused"),
+        ("http://127.0.0.1:9090", "AddressRefused"),
+        ("http://localhost:9090", "AddressRefused"),
+    ],
+)
+def test_addresses_are_checked_before_anything_is_sent(url: str, reason: str) -> None:
+    with pytest.raises(AccessRefusedError) as caught:
+        Prometheus(url)
+    assert caught.value.reason == reason
+
+
+def test_its_own_ca_is_trusted_in_place_of_the_systems(pki: Pki, ca_files: Path) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pki.serving_cert, pki.serving_key)
+    with serving(tls) as fake:
+        fake.says(({"signal": "pue"}, "1.1"))
+        assert fault(fake).reason == "Unreachable"
+        assert [reading.value for reading in ask(fake, ca_pem=pki.ca.read_text())] == [1.1]
+
+
+def test_a_poll_leaves_no_file(fake: FakePrometheus, pki: Pki, ca_files: Path) -> None:
+    fake.says()
+    server = Prometheus(fake.url, ca_pem=pki.ca.read_text(), allow_loopback=True)
+    (file,) = ca_files.iterdir()
+    assert file.read_text() == pki.ca.read_text()
+    assert file.stat().st_mode & 0o077 == 0
+    server.query("up")
+    server.close()
+    server.close()
+    assert list(ca_files.iterdir()) == []
+
+
+def test_a_poll_that_never_began_leaves_no_file(
+    fake: FakePrometheus, pki: Pki, ca_files: Path
+) -> None:
+    server = Prometheus(fake.url, ca_pem=pki.ca.read_text(), allow_loopback=True)
+    assert len(list(ca_files.iterdir())) == 1
+    del server
+    gc.collect()
+    assert list(ca_files.iterdir()) == []
+
+
+def test_a_ca_that_is_none_is_refused_without_a_file(ca_files: Path) -> None:
+    with pytest.raises(AccessRefusedError) as caught:
+        Prometheus("https://prometheus.example", ca_pem="no certificate")
+    assert caught.value.reason == "MalformedCABundle"
+    assert list(ca_files.iterdir()) == []
