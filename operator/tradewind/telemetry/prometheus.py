@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import requests
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import PrometheusConnect
+from requests.auth import HTTPBasicAuth
 from urllib3.util.retry import Retry
 
 from tradewind.base.errors import AccessRefusedError, TradewindError
@@ -88,7 +89,8 @@ class Prometheus:
             session.verify = path = _ca_file(ca_pem)
             # Also for a poll that is cancelled before its thread begins: nobody closes that one.
             self._remove_ca = weakref.finalize(self, Path(path).unlink, missing_ok=True)
-        session.auth = auth
+        # As bytes, for requests would encode text as Latin-1.
+        session.auth = HTTPBasicAuth(auth[0].encode(), auth[1].encode()) if auth else None
         self._connection = PrometheusConnect(
             url=url.rstrip("/"),
             headers=dict(headers or {}),

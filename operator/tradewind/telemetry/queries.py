@@ -8,6 +8,7 @@ the site's matchers do not hold; `$SITE` stands for the site's name.
 Metric names and units: docs/signals.md.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -118,7 +119,9 @@ def fill(query: str, matchers: Mapping[str, str], site: str) -> str:
     'avg(x{cluster="a\\"b"})'
     """
     text = ",".join(f'{name}="{_escape(value)}"' for name, value in sorted(matchers.items()))
-    return query.replace("$M", text).replace("$SITE", _escape(site))
+    values = {"$M": text, "$SITE": _escape(site)}
+    # In one go: what a matcher's value holds is no place to fill.
+    return re.sub(r"\$(?:M|SITE)", lambda found: values[found[0]], query)
 
 
 def _tagged(expression: str, signal: str, source: str) -> str:

@@ -148,14 +148,14 @@ class TelemetryRegistry:
         """A connection with credentials as they are now: Secrets are rotated."""
         headers, auth = {}, None
         if spec.auth is not None and spec.auth.bearer_token_secret_ref is not None:
-            token = await self._secret(spec.auth.bearer_token_secret_ref)
-            headers["Authorization"] = f"Bearer {token.strip()}"
+            ref = spec.auth.bearer_token_secret_ref
+            headers["Authorization"] = f"Bearer {_checked_token(await self._secret(ref), ref)}"
         elif spec.auth is not None and spec.auth.basic_auth_secret_ref is not None:
-            ref = spec.auth.basic_auth_secret_ref
-            where = {"namespace": ref.namespace, "name": ref.name}
+            basic = spec.auth.basic_auth_secret_ref
+            where = {"namespace": basic.namespace, "name": basic.name}
             auth = (
-                await self._secret(SecretKeyRef(**where, key=ref.username_key)),
-                await self._secret(SecretKeyRef(**where, key=ref.password_key)),
+                await self._secret(SecretKeyRef(**where, key=basic.username_key)),
+                await self._secret(SecretKeyRef(**where, key=basic.password_key)),
             )
         ca_pem = ""
         if spec.ca_bundle_secret_ref is not None:
@@ -177,7 +177,26 @@ class TelemetryRegistry:
                 reason="SecretKeyNotFound",
                 hint="make the Secret, or name another one in spec.prometheus",
             )
-        return value.decode()
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise AccessRefusedError(
+                f"Secret {ref.namespace}/{ref.name}: the key {ref.key} is not UTF-8 text",
+                reason="SecretNotText",
+                hint="put the text itself under that key",
+            ) from error
+
+
+def _checked_token(text: str, ref: SecretKeyRef) -> str:
+    """A bearer token; what fits in no header is refused here, since requests would quote it."""
+    token = text.strip()
+    if not (token.isascii() and token.isprintable()):
+        raise AccessRefusedError(
+            f"Secret {ref.namespace}/{ref.name}: the key {ref.key} is no bearer token",
+            reason="MalformedToken",
+            hint="put one token in one line under that key",
+        )
+    return token
 
 
 def _query(server: Prometheus, spec: PrometheusSpec, name: str) -> list[Reading]:

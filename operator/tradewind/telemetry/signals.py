@@ -132,7 +132,8 @@ def _next(
 def _aged(old: Signal | None, now: datetime, stale_for: timedelta) -> Signal | None:
     if old is None or old.state in (SignalState.UNKNOWN, SignalState.IMPLAUSIBLE):
         return old
-    if old.value is None or old.at is None or now - old.at > stale_for:
+    # `at` may be half of `stale_for` older than the last reading: see `_next`.
+    if old.value is None or old.at is None or now - old.at > stale_for * 1.5:
         text = "no reading for too long"
         return Signal(at=old.at, source=old.source, state=SignalState.UNKNOWN, message=text)
     if old.state is SignalState.STALE:

@@ -1,5 +1,6 @@
 """One Prometheus that is ill in every way: each fault has a name, and none becomes a value."""
 
+import base64
 import gc
 import itertools
 import math
@@ -211,8 +212,9 @@ def test_credentials_are_sent_and_not_told(fake: FakePrometheus) -> None:
 
 def test_user_and_password_are_sent(fake: FakePrometheus) -> None:
     fake.says()
-    ask(fake, auth=("ali", "sesame"))
-    assert fake.seen[0]["Authorization"].startswith("Basic ")
+    ask(fake, auth=("ali", "芝麻"))
+    sent = base64.b64decode(fake.seen[0]["Authorization"].removeprefix("Basic "))
+    assert sent.decode() == "ali:芝麻"
 
 
 @pytest.mark.parametrize(
