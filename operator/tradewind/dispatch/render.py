@@ -25,6 +25,7 @@ from tradewind.api.workload import AIWorkload, Placement
 from tradewind.base.errors import TemplateRefusedError
 from tradewind.hardware.translate import SiteHardware, translate_pod_template
 from tradewind.workloads.adapter import Adapter
+from tradewind.workloads.copying import as_mapping
 from tradewind.workloads.guard import check_template
 from tradewind.workloads.registry import adapter_for
 
@@ -60,6 +61,8 @@ def render(
         _put(body, pod_set.template_path, pods)
     overridden = _override(body, workload, site_labels)
     if overridden is not body:
+        if not isinstance(overridden, dict):
+            raise TemplateRefusedError("spec.overrides: what they leave is no object")
         check_template(overridden)
         body = overridden
     _sign(body, adapter, workload, placement, hub_id)
@@ -82,17 +85,19 @@ def _sign(
     whose = {LABEL_HUB_ID: hub_id, LABEL_WORKLOAD_UID: workload.metadata.uid}
     for pod_set in adapter.pod_sets(body):
         pods = _get(body, pod_set.template_path)
-        metadata = pods.setdefault("metadata", {})
-        metadata["labels"] = (metadata.get("labels") or {}) | whose
+        metadata = pods["metadata"] = {**as_mapping(pods.get("metadata"))}
+        metadata["labels"] = {**as_mapping(metadata.get("labels")), **whose}
         # A pod that needs the member's API says so; by default it gets no credentials there.
         pods["spec"].setdefault("automountServiceAccountToken", False)
-    given = body.get("metadata") or {}
+    given = as_mapping(body.get("metadata"))
     body["metadata"] = {
         "name": workload.metadata.name,
         "namespace": workload.metadata.namespace,
-        "labels": (given.get("labels") or {}) | whose | {LABEL_MANAGED_BY: MANAGED_BY},
-        "annotations": (given.get("annotations") or {})
-        | {ANNOTATION_WORKLOAD: f"{workload.metadata.namespace}/{workload.metadata.name}"},
+        "labels": {**as_mapping(given.get("labels")), **whose, LABEL_MANAGED_BY: MANAGED_BY},
+        "annotations": {
+            **as_mapping(given.get("annotations")),
+            ANNOTATION_WORKLOAD: f"{workload.metadata.namespace}/{workload.metadata.name}",
+        },
     }
     digest = spec_hash(body)  # before the epoch: a new epoch alone is no new spec
     body["metadata"]["labels"][LABEL_EPOCH] = str(placement.epoch)
