@@ -230,17 +230,6 @@ FORGED = {
     "a move without a source": {"op": "move", "path": "/spec"},
     "the whole object": {"op": "replace", "path": "", "value": []},
     "text for the pods": {"op": "replace", "path": "/spec/template", "value": "x"},
-    "text for the containers": {
-        "op": "replace",
-        "path": "/spec/template/spec/containers",
-        "value": "x",
-    },
-    "text for the pods' metadata": {
-        "op": "add",
-        "path": "/spec/template/metadata",
-        "value": "x",
-    },
-    "a list for the labels": {"op": "add", "path": "/metadata/labels", "value": ["x"]},
 }
 
 
@@ -248,6 +237,26 @@ FORGED = {
 def test_an_override_that_breaks_the_template_is_refused(patch: dict[str, Any]) -> None:
     with pytest.raises(TemplateRefusedError):
         sent(aiworkload(overrides=overrides(patch)))
+
+
+DAMAGED = {
+    "text for the object's metadata": {"op": "add", "path": "/metadata", "value": "x"},
+    "a list for its labels": {"op": "add", "path": "/metadata/labels", "value": ["x"]},
+    "a number for its annotations": {"op": "add", "path": "/metadata/annotations", "value": 5},
+    "text for the pods' metadata": {"op": "add", "path": "/spec/template/metadata", "value": "x"},
+    "null for the pods' labels": {
+        "op": "add",
+        "path": "/spec/template/metadata",
+        "value": {"labels": None},
+    },
+}
+
+
+@pytest.mark.parametrize("patch", DAMAGED.values(), ids=DAMAGED.keys())
+def test_damaged_metadata_gives_way_to_ours(patch: dict[str, Any]) -> None:
+    body, plain = sent(aiworkload(overrides=overrides(patch))), sent(aiworkload())
+    assert body["metadata"] == plain["metadata"]
+    assert body["spec"]["template"]["metadata"] == plain["spec"]["template"]["metadata"]
 
 
 def test_name_and_namespace_cannot_be_overridden() -> None:
