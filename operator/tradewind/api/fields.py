@@ -7,7 +7,7 @@ keep most of them out before.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -47,6 +47,8 @@ _SUFFIXES = {
     "Pi": Decimal(2) ** 50,
     "Ei": Decimal(2) ** 60,
 }
+#: Kubernetes' own bound on a quantity, 2^63 - 1: what is beyond is a slip or an attack.
+_GREATEST = Decimal(2**63 - 1)
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([A-Za-z]{0,2})")
 
 
@@ -54,7 +56,7 @@ def parse_quantity(value: str | float | Decimal) -> Decimal:
     """Read a Kubernetes quantity, exactly.
 
     Raises:
-        QuantityError: it is not a quantity.
+        QuantityError: it is not a quantity, or greater than Kubernetes has them.
 
     >>> parse_quantity("1500m"), parse_quantity("2Gi"), parse_quantity(3)
     (Decimal('1.500'), Decimal('2147483648'), Decimal('3'))
@@ -65,9 +67,13 @@ def parse_quantity(value: str | float | Decimal) -> Decimal:
             f"{str(value)[:64]!r} is not a quantity", hint="write it like 500m, 4, 16Gi or 1e3"
         )
     try:
-        return Decimal(match[1]) * _SUFFIXES[match[2]]
-    except (InvalidOperation, OverflowError) as error:
-        raise QuantityError(f"{str(value)[:64]!r} is out of range") from error
+        number = Decimal(match[1]) * _SUFFIXES[match[2]]
+        in_range = abs(number) <= _GREATEST
+    except DecimalException:
+        in_range = False
+    if not in_range:
+        raise QuantityError(f"{str(value)[:64]!r} is out of range", hint="stay below 2^63")
+    return number
 
 
 def cpu_millis(value: str | float) -> int:
