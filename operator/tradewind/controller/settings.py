@@ -9,7 +9,12 @@ from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from tradewind.base.errors import ConfigurationError
 
@@ -130,7 +135,7 @@ def load_settings(path: Path | None = None) -> Settings:
     if path is not None:
         try:
             values = yaml.safe_load(path.read_text()) or {}
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigurationError(
                 f"settings file {path}: {error}", hint="see docs/configuration.md for its form"
             ) from error
@@ -139,11 +144,16 @@ def load_settings(path: Path | None = None) -> Settings:
     unknown = set(values) - set(Settings.model_fields)
     if unknown:
         raise ConfigurationError(
-            f"settings file {path}: unknown group {min(unknown)!r}",
+            f"settings file {path}: unknown group {min(map(str, unknown))!r}",
             hint=f"groups are {', '.join(Settings.model_fields)}",
         )
     try:
         settings = Settings(**values)
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"environment: {error}",
+            hint="a group's variable holds JSON; TRADEWIND_GROUP__SETTING sets one setting",
+        ) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
