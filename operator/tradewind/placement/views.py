@@ -191,7 +191,7 @@ def reserve_of(
     """
     cpu = _amount(reserved.cpu, allocatable.cpu_millis, cpu_millis)
     memory = _amount(reserved.memory, allocatable.memory_bytes, memory_bytes)
-    units = _amount(reserved.accelerators, allocatable.accelerators, int)
+    units = _amount(reserved.accelerators, allocatable.accelerators, memory_bytes)
     return Reserve(
         max(0, cpu - used_by_site.cpu_millis),
         max(0, memory - used_by_site.memory_bytes),
@@ -200,10 +200,10 @@ def reserve_of(
 
 
 def _amount(given: str | int | None, whole: int, read: Callable[[str | int], int]) -> int:
-    """An amount, or a share of the whole rounded up; nothing given is 0."""
+    """An amount, or a share of the whole rounded up, all at most; nothing given is 0."""
     if given is None:
         return 0
     text = str(given).strip()
     if text.endswith("%"):
-        return math.ceil(parse_quantity(text[:-1]) * whole / 100)
-    return read(given)
+        return min(whole, math.ceil(parse_quantity(text[:-1]) * whole / 100))
+    return min(whole, read(given))

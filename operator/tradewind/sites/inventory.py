@@ -27,6 +27,10 @@ log = get_logger(__name__)
 
 _PLAIN: Final = frozenset({"cpu", "memory", "pods", "ephemeral-storage"})
 
+#: What a node may say it has of a resource, in the smallest unit: a pebibyte is beyond any machine.
+#: A cycle counts a site's nodes in 64 bits, and one site that lies must not end it for all.
+_MOST: Final = 2**50
+
 
 @dataclass(frozen=True, slots=True)
 class ClassTotals:
@@ -264,7 +268,8 @@ def _read_allocatable(node: Node) -> dict[str, int]:
     amounts: dict[str, int] = {}
     for resource, text in (node.status.allocatable or {}).items():
         try:
-            amounts[resource] = cpu_millis(text) if resource == "cpu" else memory_bytes(text)
+            amount = cpu_millis(text) if resource == "cpu" else memory_bytes(text)
+            amounts[resource] = min(amount, _MOST)
         except QuantityError:
             log.warning("node amount was not read", node=node.metadata.name, resource=resource)
     return amounts

@@ -17,6 +17,9 @@ from tradewind.workloads.registry import adapter_for
 from tradewind.workloads.requests import pod_requests
 
 _PLAIN = frozenset({"cpu", "memory", "ephemeral-storage", NEUTRAL_ACCELERATOR})
+#: Pods times units that a template may ask for in all, of each resource, in the resource's smallest
+#: unit. An exbibyte is beyond any federation; a cycle counts in 64 bits, with room for its sums.
+_MOST = 2**60
 _TOLERATIONS = TypeAdapter(tuple[Toleration, ...])
 
 
@@ -50,6 +53,12 @@ def _pod_demand(pod_set: PodSet) -> PodDemand:
             f"spec.template: tolerations cannot be read: {error.error_count()} fault(s)",
             hint="write them as in a Pod",
         ) from error
+    for resource, amount in {"pods": 1, **asked}.items():
+        if amount * pod_set.count > _MOST:
+            raise TemplateRefusedError(
+                f"spec.template: its pods ask for more {resource} than anybody has",
+                hint="check the unit and the number of pods",
+            )
     extended = sorted((name, n) for name, n in asked.items() if name not in _PLAIN and "/" in name)
     accelerators = asked.get(NEUTRAL_ACCELERATOR, 0)
     return PodDemand(
