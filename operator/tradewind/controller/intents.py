@@ -96,8 +96,9 @@ class StoreIntents:
     def on_vanished(self, site: str, workload_uid: str, epoch: int) -> None:
         """The object was deleted at the site before it was seen to finish: never run it again."""
         record = self._at(site, workload_uid, epoch)
-        if record is None:
-            return
+        placement = lifecycle.placement_at(record.status, site) if record else None
+        if record is None or placement is None or placement.phase not in lifecycle.ACTIVE:
+            return  # decided otherwise while the site was asked
         log.warning("object vanished", site=site, workload=record.label, epoch=epoch)
         self._change(
             record,
@@ -118,12 +119,10 @@ class StoreIntents:
         placement = lifecycle.placement_at(record.status, site) if record else None
         if record is None or placement is None or placement.phase not in lifecycle.ACTIVE:
             return
-        text = f"{reason}: {message}"
+        text = f"{reason}: {message}"[:1024]
         if placement.message != text:
             log.warning("object refused", site=site, workload=record.label, reason=reason)
-            self._change(
-                record, lifecycle.step(record.status, site, placement.phase, message=text[:1024])
-            )
+            self._change(record, lifecycle.step(record.status, site, placement.phase, message=text))
 
     def on_gone(self, site: str, workload_uid: str) -> None:
         """Nothing of the workload is at the site any more."""
