@@ -111,7 +111,11 @@ def _change_container(container: dict[str, Any], change: VariantContainer) -> No
         kept = [item for item in container.get("env") or () if item.get("name") not in changed]
         container["env"] = [*kept, *changed.values()]
     for section, amounts in (change.resources or {}).items():
-        resources = container.setdefault("resources", {})
+        if not isinstance(amounts, Mapping):
+            raise TemplateRefusedError(
+                f"spec.variants: resources.{section} of container {change.name!r} is not an object"
+            )
+        resources = _section(container, "resources")
         resources[section] = {**(resources.get(section) or {}), **amounts}
 
 
@@ -131,7 +135,7 @@ def _rename_resource(container: dict[str, Any], hardware: SiteHardware | None) -
             "but the placement names no accelerator class"
         )
     for name in ("requests", "limits"):
-        section = resources.setdefault(name, {})
+        section = _section(resources, name)
         section.pop(NEUTRAL_ACCELERATOR, None)
         # Extended resources cannot be overcommitted: request and limit must be there and equal.
         section[hardware.resource_name] = amounts[0]
@@ -142,8 +146,8 @@ def _draw_to_nodes(spec: dict[str, Any], alternatives: Sequence[Sequence[tuple[s
     """Require one of the label sets, beside whatever the template requires already."""
     if not alternatives:
         return
-    affinity = spec.setdefault("affinity", {}).setdefault("nodeAffinity", {})
-    required = affinity.setdefault("requiredDuringSchedulingIgnoredDuringExecution", {})
+    affinity = _section(_section(spec, "affinity"), "nodeAffinity")
+    required = _section(affinity, "requiredDuringSchedulingIgnoredDuringExecution")
     # Terms are alternatives, so each given term is joined with each of ours.
     given = required.get("nodeSelectorTerms") or [{}]
     required["nodeSelectorTerms"] = [
@@ -151,6 +155,14 @@ def _draw_to_nodes(spec: dict[str, Any], alternatives: Sequence[Sequence[tuple[s
         for term in given
         for ours in _expressions(alternatives)
     ]
+
+
+def _section(parent: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of an object, made if it is absent or null."""
+    if parent.get(name) is None:
+        parent[name] = {}
+    section: dict[str, Any] = parent[name]
+    return section
 
 
 def _expressions(

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 from tradewind.api.names import ACCELERATOR_LABEL_PREFIX, GROUP
 from tradewind.base.errors import TemplateRefusedError
 from tradewind.workloads.copying import as_mapping
+from tradewind.workloads.forms import check_form
 from tradewind.workloads.registry import adapter_for
 
 #: Volumes that bring nothing of the node or of other tenants with them.
@@ -55,8 +56,9 @@ def check_template(template: Mapping[str, Any]) -> None:
     Raises:
         TemplateRefusedError: names the field and the mend.
     """
-    _check_metadata(as_mapping(template.get("metadata")), "metadata")
     adapter = adapter_for(str(template.get("apiVersion")), str(template.get("kind")))
+    check_form(template)
+    _check_metadata(as_mapping(template.get("metadata")), "metadata")
     for pod_set in adapter.pod_sets(template):
         where = ".".join(pod_set.template_path)
         _check_metadata(as_mapping(pod_set.template.get("metadata")), f"{where}.metadata")

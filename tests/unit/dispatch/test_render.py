@@ -230,6 +230,15 @@ FORGED = {
     "a move without a source": {"op": "move", "path": "/spec"},
     "the whole object": {"op": "replace", "path": "", "value": []},
     "text for the pods": {"op": "replace", "path": "/spec/template", "value": "x"},
+    "text for the containers": {
+        "op": "replace",
+        "path": "/spec/template/spec/containers",
+        "value": "x",
+    },
+    "text for the object's metadata": {"op": "add", "path": "/metadata", "value": "x"},
+    "a list for its labels": {"op": "add", "path": "/metadata/labels", "value": ["x"]},
+    "a number for its annotations": {"op": "add", "path": "/metadata/annotations", "value": 5},
+    "text for the pods' metadata": {"op": "add", "path": "/spec/template/metadata", "value": "x"},
 }
 
 
@@ -239,24 +248,14 @@ def test_an_override_that_breaks_the_template_is_refused(patch: dict[str, Any]) 
         sent(aiworkload(overrides=overrides(patch)))
 
 
-DAMAGED = {
-    "text for the object's metadata": {"op": "add", "path": "/metadata", "value": "x"},
-    "a list for its labels": {"op": "add", "path": "/metadata/labels", "value": ["x"]},
-    "a number for its annotations": {"op": "add", "path": "/metadata/annotations", "value": 5},
-    "text for the pods' metadata": {"op": "add", "path": "/spec/template/metadata", "value": "x"},
-    "null for the pods' labels": {
-        "op": "add",
-        "path": "/spec/template/metadata",
-        "value": {"labels": None},
-    },
-}
-
-
-@pytest.mark.parametrize("patch", DAMAGED.values(), ids=DAMAGED.keys())
-def test_damaged_metadata_gives_way_to_ours(patch: dict[str, Any]) -> None:
+@pytest.mark.parametrize("path", ["/metadata", "/spec/template/metadata"])
+@pytest.mark.parametrize("value", [None, {"labels": None, "annotations": None}])
+def test_metadata_that_is_null_is_as_if_it_were_absent(path: str, value: Any) -> None:
+    patch = {"op": "add", "path": path, "value": value}
     body, plain = sent(aiworkload(overrides=overrides(patch))), sent(aiworkload())
-    assert body["metadata"] == plain["metadata"]
-    assert body["spec"]["template"]["metadata"] == plain["spec"]["template"]["metadata"]
+    assert body["metadata"]["labels"] == plain["metadata"]["labels"]
+    labels = body["spec"]["template"]["metadata"]["labels"]
+    assert labels == plain["spec"]["template"]["metadata"]["labels"]
 
 
 def test_name_and_namespace_cannot_be_overridden() -> None:
