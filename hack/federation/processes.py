@@ -125,6 +125,10 @@ class Processes:
         """Let go of a program that was stopped, so that it may be started again."""
         self._running = [p for p in self._running if p.name != name or p.alive]
 
+    def pids(self) -> dict[str, int]:
+        """Ids by name."""
+        return {process.name: process.popen.pid for process in self._running}
+
     def check(self) -> None:
         """Fail if one has died.
 

@@ -163,7 +163,10 @@ def test_a_few_refused_sites_are_told_one_by_one_with_their_own_numbers() -> Non
 def test_a_decision_adds_up() -> None:
     (found,) = plan(snapshot([site("s").nodes(2, h100=8)], [GANG]), NOW).assignments
     shown = decision_of(found, NOW)
-    assert list(shown.terms) == [term.value for term in Term]
+    order = [term.value for term in Term]
+    assert list(shown.terms) == sorted(shown.terms, key=order.index)
+    assert all(shown.terms.values())
+    assert {"hardware", "electricity", "carbon"} <= shown.terms.keys()
     assert sum(Decimal(str(usd)) for usd in shown.terms.values()) == Decimal(str(shown.cost_usd))
     assert (shown.reason, shown.start_at) == ("Placed", NOW)
     assert shown.message.startswith(f"s on {H100} at ")

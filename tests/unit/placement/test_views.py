@@ -88,7 +88,7 @@ def test_a_full_workload_keeps_every_limit() -> None:
 
 
 def test_the_epoch_is_the_highest_ever_written() -> None:
-    placements = [{"site": "a", "epoch": 5, "replicas": 2}]
+    placements = [{"site": "a", "epoch": 5, "replicas": 2, "phase": "Running"}]
     for epoch, want in ((2, 5), (8, 8)):
         work = made_workload({}, {"epoch": epoch, "placements": placements})
         view = workload_view(work, DEFAULT_DEMAND, default_policy="p")

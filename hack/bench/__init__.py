@@ -1,0 +1,1 @@
+"""How fast work goes from the hub to a member: `make bench`."""
