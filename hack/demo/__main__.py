@@ -41,9 +41,9 @@ def play(*, keep: bool) -> int:
             say.plain("\nInterrupted; stopping what was started.", style="yellow")
             return _INTERRUPTED
         say.plain(
-            f"\nEverything was as promised, in {say.elapsed_s:.0f} s: six workloads went to one "
-            "cluster,\nand each ran where it may, where it fits and where that costs least, or "
-            "says why it cannot.",
+            f"\nEverything was as promised, in {say.elapsed_s:.0f} s: you gave six "
+            "workloads to one cluster,\nand each ran where it may, where it fits and where that "
+            "costs least, or says why it cannot.",
             style="bold green",
         )
         if keep:

@@ -1,11 +1,16 @@
 """May a user send us to that address? The operator reaches what its users may not."""
 
 import ipaddress
+import socket
 from collections.abc import Collection
-from typing import NoReturn
+from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 from tradewind.base.errors import AccessRefusedError
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+#: IPv4 addresses in IPv6 ones, RFC 6052.
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def check_host(
@@ -50,13 +55,30 @@ def check_host(
 
 
 def _is_private_to_us(host: str, *, allow_loopback: bool) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+    host = host.rstrip(".")
+    address = _address(host)
+    if address is None:
         return (host == "localhost" or host.endswith(".localhost")) and not allow_loopback
     if address.is_loopback:
         return not allow_loopback
     return address.is_link_local or address.is_multicast or address.is_unspecified
+
+
+def _address(host: str) -> _Address | None:
+    """The address that a connection would go to, however it is written; None for a name."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            # `127.1`, `0x7f000001` and `2130706433` are addresses for the C library.
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _NAT64:
+            return ipaddress.IPv4Address(address.packed[-4:])
+        return address.ipv4_mapped or address.sixtofour or address
+    return address
 
 
 def _refuse(where: str, reason: str, what: str, mend: str) -> NoReturn:

@@ -14,7 +14,7 @@ from importlib import resources
 from tradewind.api.accelerator import AcceleratorClass
 
 #: Best matrix multiplication over the dense peak, where nobody measured the product. The measured
-#: rows of the catalogue lie between 0.51 (MI300X) and 0.97 (Gaudi 2); 0.7 is near their middle.
+#: rows of the catalogue lie between 0.51 and 1.08 of their sheets; 0.7 is near their middle.
 UNMEASURED_EFFICIENCY = 0.7
 
 

@@ -152,7 +152,7 @@ class ApiSession:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise self._unreachable(method, path, error, timeout_s) from error
         if status >= 300:  # noqa: PLR2004 - a redirect is no answer either
-            raise _api_error(status, answer, retry_after)
+            raise self._refused(status, answer, retry_after)
         return answer
 
     async def stream(
@@ -179,7 +179,7 @@ class ApiSession:
                 server_hostname=self._endpoint.server_name or None,
             ) as response:
                 if response.status >= 300:  # noqa: PLR2004 - as above
-                    raise _api_error(response.status, await _read(response), None)
+                    raise self._refused(response.status, await _read(response), None)
                 self._streams.add(response)
                 try:
                     async for line in _lines(response):
@@ -236,13 +236,27 @@ class ApiSession:
             self._token = Path(self._endpoint.token_file).read_text(encoding="ascii").strip()
             self._token_read_at = now
 
+    def _refused(self, status: int, answer: bytes, retry_after: str | None) -> ApiError:
+        try:
+            told = msgspec.json.decode(answer, type=_Status)
+        except msgspec.MsgspecError:
+            told = _Status(message=answer[:200].decode(errors="replace"))
+        wait_s = float(retry_after) if retry_after and retry_after.isdecimal() else None
+        message = self._without_secrets(told.message[:2048])
+        reason = self._without_secrets(told.reason[:200])
+        return ApiError(status, reason, message, retry_after_s=wait_s)
+
+    def _without_secrets(self, text: str) -> str:
+        """What may be shown of a server's words: it may well echo what we sent."""
+        return redact(text.replace(self._token, "***") if self._token else text)
+
     def _unreachable(
         self, method: str, path: str, error: Exception, timeout_s: float | None
     ) -> SiteUnreachableError:
         if isinstance(error, TimeoutError):
             what = f"no answer within {timeout_s or self._timeout_s:g} s"
         else:
-            what = redact(str(error)) or type(error).__name__
+            what = self._without_secrets(str(error)) or type(error).__name__
         return SiteUnreachableError(f"{self._name}: {method} {path}: {what}", site=self._name)
 
 
@@ -277,15 +291,6 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             raise ValueError("the answer is too long")
         parts.append(part)
     return b"".join(parts)
-
-
-def _api_error(status: int, answer: bytes, retry_after: str | None) -> ApiError:
-    try:
-        told = msgspec.json.decode(answer, type=_Status)
-    except msgspec.MsgspecError:
-        told = _Status(message=redact(answer[:200].decode(errors="replace")))
-    wait_s = float(retry_after) if retry_after and retry_after.isdecimal() else None
-    return ApiError(status, told.reason, redact(told.message[:2048]), retry_after_s=wait_s)
 
 
 def hub_endpoint(kubeconfig: Path | None = None, context: str | None = None) -> Endpoint:

@@ -177,6 +177,8 @@ class Informer(Generic[T]):
             for item in page.items or ():
                 found[item.metadata.uid] = item
             version = page.metadata.resource_version
+            if not version:
+                raise msgspec.ValidationError("the list has no resourceVersion")
             token = page.metadata.continue_
             if not token:
                 break

@@ -41,3 +41,13 @@ def as_count(value: Any, default: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         return default
     return max(0, value)
+
+
+def conditions_of(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The conditions of a status by type; what is none is passed over."""
+    items = status.get("conditions")
+    return {
+        item["type"]: item
+        for item in (items if isinstance(items, list) else ())
+        if isinstance(item, Mapping) and isinstance(item.get("type"), str)
+    }

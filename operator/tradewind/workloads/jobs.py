@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tradewind.workloads.adapter import Observed, ObservedState, PodSet, parse_time
-from tradewind.workloads.copying import as_count, as_mapping, copy_object
+from tradewind.workloads.copying import as_count, as_mapping, conditions_of, copy_object
 
 _POD_TEMPLATE = ("spec", "template")
 _CONTROLLER_LABELS = (
@@ -64,9 +64,9 @@ class JobAdapter:
         active = as_count(status.get("active"), 0)
         started_at = parse_time(status.get("startTime"))
         conditions = {
-            item.get("type"): item
-            for item in status.get("conditions") or ()
-            if isinstance(item, Mapping) and item.get("status") == "True"
+            sort: item
+            for sort, item in conditions_of(status).items()
+            if item.get("status") == "True"
         }
         if done := conditions.get("Complete"):
             ended = status.get("completionTime") or done.get("lastTransitionTime")

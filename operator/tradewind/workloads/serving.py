@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tradewind.workloads.adapter import Observed, ObservedState, PodSet, parse_time
-from tradewind.workloads.copying import as_count, as_mapping, copy_object
+from tradewind.workloads.copying import as_count, as_mapping, conditions_of, copy_object
 
 _REVISIONS = ("deployment.kubernetes.io/revision", "deployment.kubernetes.io/revision-history")
 
@@ -46,11 +46,7 @@ class DeploymentAdapter:
         behind = as_count(status.get("observedGeneration"), 0) < as_count(
             metadata.get("generation"), 0
         )
-        conditions = {
-            item.get("type"): item
-            for item in status.get("conditions") or ()
-            if isinstance(item, Mapping)
-        }
+        conditions = conditions_of(status)
         available = as_mapping(conditions.get("Available"))
         running = ready > 0 and not behind
         return Observed(
@@ -62,7 +58,7 @@ class DeploymentAdapter:
         )
 
 
-def _trouble(conditions: Mapping[Any, Mapping[str, Any]]) -> str:
+def _trouble(conditions: Mapping[str, Mapping[str, Any]]) -> str:
     failure = as_mapping(conditions.get("ReplicaFailure"))
     if failure.get("status") == "True":
         return f"{failure.get('reason', '')}: {failure.get('message', '')}"[:1024]
