@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import base64
 import json
+import math
 import ssl
 import sys
 import time
@@ -99,7 +100,7 @@ class Run:
 
 def quantile(ordered: list[float], share: float) -> float:
     """The value that `share` of the sorted values do not exceed (nearest rank)."""
-    return ordered[max(0, min(len(ordered) - 1, round(share * len(ordered) + 0.5) - 1))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def workload(name: str, namespace: str, number: int) -> bytes:

@@ -36,26 +36,31 @@ def _synthetic(curve: Curve) -> Value:
     return value
 
 
+def _utc(text: str) -> datetime:
+    """A time of ISO 8601, UTC unless it says otherwise."""
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
 def _from_csv(path: Path, column: str) -> Value:
     """The row that holds at a time; beyond the file's span it begins anew."""
-    times: list[float] = []
-    values: list[float] = []
+    found: dict[float, float] = {}
     try:
         with path.open(newline="") as file:
             rows = csv.DictReader(file)
             name = (rows.fieldnames or [""])[0]
             for row in rows:
-                if row[column] != "":
-                    times.append(datetime.fromisoformat(row[name]).timestamp())
-                    values.append(float(row[column]))
+                if row[column]:
+                    found[_utc(row[name]).timestamp()] = float(row[column])
     except (OSError, ValueError, KeyError) as error:
         raise FederationError(f"{path}: column {column!r} cannot be read: {error!r}") from error
-    if not times:
+    if not found:
         raise FederationError(f"{path}: column {column!r} holds no value")
+    times = sorted(found)
     span = times[-1] - times[0] + _HOUR_S
 
     def value(at: datetime) -> float:
         moment = times[0] + (at.astimezone(UTC).timestamp() - times[0]) % span
-        return values[bisect.bisect_right(times, moment) - 1]
+        return found[times[bisect.bisect_right(times, moment) - 1]]
 
     return value

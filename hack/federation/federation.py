@@ -8,7 +8,6 @@ import contextlib
 import http.client
 import json
 import secrets
-import shutil
 import sys
 import time
 import urllib.error
@@ -26,6 +25,7 @@ from federation.controlplane import Ground
 from federation.nodes import node_objects
 from federation.pki import make_pki
 from federation.processes import FederationError, Process, Processes, free_ports
+from federation.signals import SignalCollector
 from federation.spec import FederationSpec, Member
 from federation.tools import RUNTIME, Say, ensure
 
@@ -99,7 +99,8 @@ class Federation:
         Raises:
             FederationError: what did not start, and the end of its log; everything is stopped.
         """
-        self._prepare_folder()
+        self._check()
+        self.processes.claim()
         try:
             self._start()
         except BaseException:
@@ -114,12 +115,12 @@ class Federation:
         """Let it stay up after this process; `python -m federation down` stops it."""
         self.processes.release()
 
-    def _prepare_folder(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.processes.refuse_leftovers()
-        for entry in self.folder.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        self.folder.chmod(0o700)
+    def _check(self) -> None:
+        """Find the description's faults before anything runs."""
+        for member in self.spec.members:
+            node_objects(member)
+        if self.spec.prometheus:
+            SignalCollector(self.spec, self._source.parent)
 
     def _start(self) -> None:
         full = [member for member in self.spec.members if member.components == "full"]

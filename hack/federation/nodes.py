@@ -68,6 +68,7 @@ TEMPLATES: Final[dict[str, NodeGroup]] = {
             "accelerator-type": "module-910b-8",
             "servertype": "Ascend910-20",
             "host-arch": "huawei-arm",
+            "kubernetes.io/arch": "arm64",
         },
         resources={"huawei.com/Ascend910": 8},
     ),

@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -80,12 +81,13 @@ class Processes:
         self._state = folder / "processes.json"
         self._running: list[Process] = []
 
-    def refuse_leftovers(self) -> None:
-        """Fail if an earlier run's processes are still there.
+    def claim(self) -> None:
+        """Make the folder ours, and empty it of an earlier run's files.
 
         Raises:
-            FederationError: names them, and the command that stops them.
+            FederationError: an earlier run's processes are still there, or files of somebody else.
         """
+        self._folder.mkdir(parents=True, exist_ok=True)
         left = leftovers(self._folder)
         if left:
             names = ", ".join(f"{name} ({pid})" for name, pid in left)
@@ -93,6 +95,19 @@ class Processes:
                 f"an earlier federation in {self._folder} still runs: {names}\n"
                 f"stop it with: python -m federation down --dir {self._folder}"
             )
+        entries = list(self._folder.iterdir())
+        if entries and self._state not in entries:
+            raise FederationError(
+                f"{self._folder} holds files that no federation made, such as {entries[0].name}; "
+                "name an empty or a new folder"
+            )
+        for entry in entries:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry != self._state:
+                entry.unlink()
+        self._folder.chmod(0o700)
+        self._save()
 
     def release(self) -> None:
         """Let the programs go on when this process ends."""

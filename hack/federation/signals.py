@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Metric, start_http_server
@@ -120,9 +120,7 @@ class SignalCollector(Collector):
 
 def simulated(clock: Clock, passed_s: float) -> datetime:
     """The time of the signals after so many seconds of ours."""
-    start = datetime.fromisoformat(clock.start)
-    start = start if start.tzinfo else start.replace(tzinfo=UTC)
-    return start + timedelta(seconds=passed_s * clock.speed)
+    return clock.start + timedelta(seconds=passed_s * clock.speed)
 
 
 def _source(member: Member, folder: Path) -> _Source:

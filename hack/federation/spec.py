@@ -1,10 +1,11 @@
 """What a federation is made of: members, their nodes, their energy and their signals, in YAML."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from federation.processes import FederationError
@@ -93,7 +94,7 @@ class Clock(Part):
     """The time of the signals: `speed` seconds pass in one, from `start`."""
 
     speed: Annotated[float, Field(gt=0)] = 1.0
-    start: str = "2026-11-24T00:00:00+00:00"
+    start: AwareDatetime = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 class FederationSpec(Part):
