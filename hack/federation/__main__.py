@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 from federation.federation import Federation
 from federation.processes import FederationError, leftovers, stop_leftovers
 from federation.spec import load_spec
-from federation.tools import ROOT, RUNTIME, TOOLS, ensure
+from federation.tools import ROOT, TOOLS, ensure
 
 _SPECS: Final = Path(__file__).parent / "specs"
 _DIR: Final = ROOT / ".federation"
@@ -59,7 +59,7 @@ def _tools(arguments: argparse.Namespace) -> None:
     unknown = set(arguments.names) - set(TOOLS)
     if unknown:
         raise FederationError(f"no such program: {', '.join(sorted(unknown))}")
-    for name, path in ensure(arguments.names or RUNTIME, _say).items():
+    for name, path in ensure(arguments.names or tuple(TOOLS), _say).items():
         _say(f"{name}: {path}")
 
 
@@ -78,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     for verb in (up, status, down):
         verb.add_argument("--dir", type=Path, default=_DIR, help="where its files are")
     tools = verbs.add_parser("tools", help="find or build the programs")
-    tools.add_argument("names", nargs="*", metavar="NAME")
+    tools.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(TOOLS)}; default: all"
+    )
     tools.set_defaults(run=_tools)
     return parser
 

@@ -9,8 +9,7 @@ test-unit: $(READY) ## Tests of the pure core and of modules alone
 	$(PYTEST) -q tests/unit tests/property
 
 test-integration: $(READY) ## Tests on real control planes, chaos among them
-	@$(PYTHON) -m federation tools etcd kube-apiserver kubectl kube-controller-manager \
-	  kube-scheduler kwok prometheus promtool helm kubeconform
+	@$(PYTHON) -m federation tools
 	$(PYTEST) -q tests/integration tests/chaos
 
 lint: $(READY) ## ruff, mypy, import contracts, spelling, generated files
