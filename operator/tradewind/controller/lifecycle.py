@@ -14,6 +14,7 @@ Evicting: to be removed there, by our own wish. Lost: its site did not answer fo
 Succeeded and Failed are for ever: nothing that a site says or forgets later starts the work again.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
@@ -291,9 +292,7 @@ def _conditions(
         "Ready": ("True", phase.value, "") if ready else ("False", phase.value, trouble),
     }
     if placed:
-        told["Dispatched"] = (
-            ("True", "Applied", "") if dispatched else ("False", "NotApplied", trouble)
-        )
+        told["Dispatched"] = ("True", "Applied", "") if dispatched else _why_not_applied(trouble)
     if phase in (WorkloadPhase.SUCCEEDED, WorkloadPhase.FAILED):
         told[phase.value] = ("True", "Finished", trouble)
     elif not placed and reason in _STALLED:
@@ -302,6 +301,16 @@ def _conditions(
         told["Reconciling"] = ("True", phase.value, trouble)
     return told
 
+
+def _why_not_applied(trouble: str) -> _Verdict:
+    """A refusal begins with its reason; what the site's API server calls it may be anything."""
+    reason, separator, message = trouble.partition(": ")
+    if separator and _REASON.fullmatch(reason):
+        return "False", reason, message
+    return "False", "NotApplied", trouble
+
+
+_REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
 
 #: Reasons that only a changed spec or another site will mend.
 _STALLED: Final = frozenset({"Unplaceable", "TemplateRefused"})

@@ -255,10 +255,16 @@ def test_ready_means_every_pod_of_every_part() -> None:
 def test_dispatched_means_every_part_has_its_object() -> None:
     half = status(part("a", DISPATCHED, object=ref()), part("b", message="Forbidden: no"))
     found = summary(half)
-    assert conditions(found)["Dispatched"] == ("False", "NotApplied")
-    assert "Forbidden: no" in {one.message for one in found.conditions}
+    assert conditions(found)["Dispatched"] == ("False", "Forbidden")
+    assert "no" in {one.message for one in found.conditions}
     whole = lifecycle.record_object(half, "b", ref())
     assert conditions(summary(whole))["Dispatched"] == ("True", "Applied")
+
+
+@pytest.mark.parametrize("message", ["", "the site said: no", "not a Reason: x", "Forbidden"])
+def test_what_is_no_reason_is_not_shown_as_one(message: str) -> None:
+    found = summary(status(part("a", message=message)))
+    assert conditions(found)["Dispatched"] == ("False", "NotApplied")
 
 
 def test_why_it_is_not_placed_is_told() -> None:
