@@ -218,7 +218,12 @@ def main() -> int:
     )
     parser.add_argument("--burst", type=int, default=500)
     parser.add_argument("--repeat", type=int, default=3, help="bursts; the median is told")
-    parser.add_argument("--clients", type=int, default=4, help="that post at a time in a burst")
+    parser.add_argument(
+        "--clients",
+        type=int,
+        default=1,
+        help="that post at a time in a burst; kubectl apply is one",
+    )
     parser.add_argument("--rate", type=float, default=20.0, help="a second, steady")
     parser.add_argument("--seconds", type=int, default=30, help="of the steady load")
     parser.add_argument("--full", type=int, default=300, help="burst on whole members")

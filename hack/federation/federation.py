@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -70,6 +70,7 @@ class Federation:
         self.clusters: dict[str, Cluster] = {}
         self.programs: dict[str, Path] = {}
         self.prometheus_url = ""
+        self._ports: Iterator[int] = iter(())
 
     @property
     def hub(self) -> Cluster:
@@ -123,36 +124,42 @@ class Federation:
             SignalCollector(self.spec, self._source.parent)
 
     def _start(self) -> None:
-        full = [member for member in self.spec.members if member.components == "full"]
-        self.programs = ensure([n for n in RUNTIME if n != "prometheus" or self.spec.prometheus],
-                               self._say)  # fmt: skip
+        self.programs = ensure(self._needed(), self._say)
         began = time.monotonic()
-        names = [_HUB, *(member.name for member in self.spec.members)]
         # etcd's two, an API server each, a controller-manager each, scheduler and KWOK a member,
         # Prometheus and its source. All at once, so that none is given twice.
-        ports = iter(free_ports(2 + 4 * len(names) + 2))
-        ground = self._start_etcd(next(ports), next(ports))
-        bare = {m.name for m in self.spec.members if m.components == "apiserver-only"}
-        token = secrets.token_urlsafe(24)
-        ground.tokens.write_text(f"{token},admin,admin,system:masters\n")
-        ground.tokens.chmod(0o600)
-        for name in names:
-            self._add_cluster(ground, name, next(ports), token, bare=name in bare)
-        self._say(f"starting {len(names)} API servers: {', '.join(names)}")
-        for cluster in self.clusters.values():
-            cluster.start_apiserver()
+        self._ports = iter(free_ports(4 + 4 * (1 + len(self.spec.members))))
         if self.spec.prometheus:
-            self._start_prometheus(next(ports), next(ports))
-        for cluster in self.clusters.values():
-            cluster.wait_ready(_READY_S, self.processes.check)
-        self._start_controllers(ground, self.hub, next(ports), controlplane.HUB_CONTROLLERS)
-        for member in full:
-            self._start_full(ground, self.clusters[member.name], [next(ports) for _ in range(3)])
+            self._start_prometheus(next(self._ports), next(self._ports))
+        self._start_clusters()
         for member in self.spec.members:
             self._add_nodes(member)
         if self.spec.prometheus:
             self._await_prometheus()
         self._say(f"ready in {time.monotonic() - began:.1f} s")
+
+    def _needed(self) -> list[str]:
+        """The programs to run."""
+        return [name for name in RUNTIME if name != "prometheus" or self.spec.prometheus]
+
+    def _start_clusters(self) -> None:
+        """Have every cluster's API server answer, and what stands beside it started."""
+        ground = self._start_etcd(next(self._ports), next(self._ports))
+        parts = {_HUB: self.spec.hub.components}
+        parts |= {member.name: member.components for member in self.spec.members}
+        token = secrets.token_urlsafe(24)
+        ground.tokens.write_text(f"{token},admin,admin,system:masters\n")
+        ground.tokens.chmod(0o600)
+        for name, components in parts.items():
+            self._add_cluster(ground, name, token, bare=components == "apiserver-only")
+        self._say(f"starting {len(parts)} API servers: {', '.join(parts)}")
+        for cluster in self.clusters.values():
+            cluster.start_apiserver()
+        for cluster in self.clusters.values():
+            cluster.wait_ready(_READY_S, self.processes.check)
+        for name, components in parts.items():
+            if components == "full":
+                self._start_beside(ground, self.clusters[name])
 
     def _start_etcd(self, port: int, peer_port: int) -> Ground:
         ground = Ground(
@@ -165,7 +172,8 @@ class Federation:
         self.processes.start("etcd", command)
         return ground
 
-    def _add_cluster(self, ground: Ground, name: str, port: int, token: str, *, bare: bool) -> None:
+    def _add_cluster(self, ground: Ground, name: str, token: str, *, bare: bool) -> None:
+        port = next(self._ports)
         command = controlplane.apiserver(
             self.programs["kube-apiserver"], ground, name, port, bare=bare
         )
@@ -183,23 +191,26 @@ class Federation:
         self.processes.forget_ended(name)
         return self.processes.start(name, command)
 
-    def _start_controllers(
-        self, ground: Ground, cluster: Cluster, port: int, controllers: Sequence[str]
-    ) -> None:
+    def _start_beside(self, ground: Ground, cluster: Cluster) -> None:
+        """Start a cluster's controllers, and for a member its scheduler and its kubelets."""
+        is_hub = cluster.name == _HUB
+        controllers = controlplane.HUB_CONTROLLERS if is_hub else controlplane.CONTROLLERS
         binary = self.programs["kube-controller-manager"]
         command = controlplane.controller_manager(
-            binary, ground, cluster.kubeconfig, port, controllers
+            binary, ground, cluster.kubeconfig, next(self._ports), controllers
         )
         self.processes.start(f"{cluster.name}-controllers", command)
-
-    def _start_full(self, ground: Ground, cluster: Cluster, ports: Sequence[int]) -> None:
-        self._start_controllers(ground, cluster, ports[0], controlplane.CONTROLLERS)
+        if is_hub:
+            return
         scheduler = controlplane.scheduler(
-            self.programs["kube-scheduler"], ground, cluster.kubeconfig, ports[1]
+            self.programs["kube-scheduler"], ground, cluster.kubeconfig, next(self._ports)
         )
         self.processes.start(f"{cluster.name}-scheduler", scheduler)
-        kwok = controlplane.kwok(self.programs["kwok"], cluster.kubeconfig, ports[2])
-        self.processes.start(f"{cluster.name}-kwok", kwok)
+        self._start_kwok(cluster)
+
+    def _start_kwok(self, cluster: Cluster) -> None:
+        command = controlplane.kwok(self.programs["kwok"], cluster.kubeconfig, next(self._ports))
+        self.processes.start(f"{cluster.name}-kwok", command)
 
     def _add_nodes(self, member: Member) -> None:
         api = self.clusters[member.name].api

@@ -73,6 +73,16 @@ class Energy(Part):
     price_per_mwh: float | None = Field(None, alias="pricePerMWh")
 
 
+#: Whether controllers, and at a member scheduler and simulated kubelets, run beside an API server.
+Components = Literal["full", "apiserver-only"]
+
+
+class Hub(Part):
+    """The hub cluster."""
+
+    components: Components = "full"
+
+
 class Member(Part):
     """One member cluster."""
 
@@ -85,7 +95,7 @@ class Member(Part):
     labels: dict[str, str] = Field(default_factory=dict)
     energy: Energy = Energy()
     accelerator_hour: dict[str, float] = Field(default_factory=dict)
-    components: Literal["full", "apiserver-only"] = "full"
+    components: Components = "full"
     nodes: tuple[NodeGroup, ...] = ()
     signals: Signals = Signals()
 
@@ -100,6 +110,7 @@ class Clock(Part):
 class FederationSpec(Part):
     """A hub and its members."""
 
+    hub: Hub = Hub()
     members: tuple[Member, ...] = ()
     prometheus: bool = True
     clock: Clock = Clock()

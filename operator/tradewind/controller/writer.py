@@ -55,6 +55,10 @@ OBSERVED_DELAY_S = 0.25
 REPORT_QUIET_S = 0.3
 REPORT_PATIENCE_S = 5.0
 
+# With so many placements waiting to be written, each one's first write holds only what binds. Why
+# it was decided costs the hub as much again, and follows with the report.
+BACKLOG = 16
+
 
 class WorkloadWriter:
     """The queue of workloads whose hub objects differ from what was decided.
@@ -167,14 +171,16 @@ class WorkloadWriter:
         if new:
             body["metadata"]["resourceVersion"] = str(record.resource_version)
             self._placed_at = self._clock.monotonic()
-        body["status"] = _dump(status)
+        storm = new and len(self._urgent) >= BACKLOG and _says_nothing(record.written)
+        shown = _binding(status) if storm else status
+        body["status"] = _dump(shown)
         answer = await self._session.apply(
             f"{_path(record)}/status", body, field_manager=MANAGER_STATUS, force=True
         )
         fault_point(AFTER_STATUS)
         self._note_version(record, answer)
         touched = {part.site for part in [*record.written.placements, *status.placements]}
-        record.written = status
+        record.written = shown
         STATUS_WRITES.inc()
         if new:
             self._report_placed(record)
@@ -182,6 +188,8 @@ class WorkloadWriter:
             self._on_written(site, record.uid)
         if record.status is not status:  # decided anew while this one was on its way
             self.add(record.uid)
+        elif shown is not status:
+            self.add_later(record.uid)
 
     def _report_placed(self, record: Record) -> None:
         decision = record.status.decision
@@ -208,6 +216,16 @@ class _VersionedMetadata(msgspec.Struct):
 
 class _Versioned(msgspec.Struct):
     metadata: _VersionedMetadata
+
+
+def _says_nothing(status: WorkloadStatus) -> bool:
+    """Whether there is nothing in a status that would vanish for a while."""
+    return status.decision is None and not status.conditions and not status.history
+
+
+def _binding(status: WorkloadStatus) -> WorkloadStatus:
+    """What a restart needs: where, under which epoch, and how far; not why."""
+    return status.model_copy(update={"decision": None, "conditions": (), "history": ()})
 
 
 def _dump(status: WorkloadStatus) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.clock import FakeClock, settle
-from tests.unit.controller.works import decide, part, ref, status, take
+from tests.unit.controller.works import decide, decision, part, ref, status, take
 
 from tradewind.api.names import FINALIZER, MANAGER_FINALIZER, MANAGER_STATUS
 from tradewind.base.aio import cancel_and_wait
@@ -16,6 +16,7 @@ from tradewind.base.errors import ApiError, SiteUnreachableError
 from tradewind.controller import lifecycle
 from tradewind.controller.store import Record, Store
 from tradewind.controller.writer import (
+    BACKLOG,
     OBSERVED_DELAY_S,
     REPORT_PATIENCE_S,
     REPORT_QUIET_S,
@@ -288,3 +289,54 @@ async def test_what_is_urgent_does_not_wait_for_what_is_not() -> None:
         report(made, record, "seen")
         await made.write(record)
         assert len(made.hub.bodies) == 1
+
+
+def storm(made: Scene) -> None:
+    """Have so many placements wait that the first writes hold only what binds."""
+    made.writer._urgent |= {f"other-{number}" for number in range(BACKLOG)}
+
+
+async def test_in_a_storm_what_binds_goes_first_and_the_reasons_follow() -> None:
+    async with scene() as made:
+        record = take(made.store)
+        decide(made.store, record, part())
+        storm(made)
+        await made.write(record)
+        first = made.hub.bodies[-1]["status"]
+        assert made.hub.log[-1] == ("dispatch", "ulanqab")
+        assert first["placements"][0]["site"] == "ulanqab"
+        assert first["epoch"] == record.status.epoch
+        assert first.keys().isdisjoint({"decision", "conditions", "history"})
+
+        await made.clock.step(OBSERVED_DELAY_S + REPORT_QUIET_S + 0.1)
+        await made.rest()
+        second = made.hub.bodies[-1]["status"]
+        assert second["decision"]["reason"] == "Placed"
+        assert {"Placed", "Ready"} <= {entry["type"] for entry in second["conditions"]}
+        assert record.written is record.status
+        assert [entry for entry in made.hub.log if entry[0] == "status"] == [
+            ("status", "Placed"),
+            ("status", "Placed"),
+        ]
+
+
+async def test_a_storm_hides_nothing_that_was_told_before() -> None:
+    async with scene() as made:
+        record = take(made.store)
+        record.written = status(decision=decision("Waiting"))
+        decide(made.store, record, part())
+        storm(made)
+        await made.write(record)
+        assert made.hub.bodies[-1]["status"]["decision"]["reason"] == "Placed"
+        assert record.written is record.status
+
+
+async def test_without_a_storm_one_write_says_it_all() -> None:
+    async with scene() as made:
+        record = take(made.store)
+        decide(made.store, record, part())
+        await made.write(record)
+        assert made.hub.bodies[-1]["status"]["decision"]["reason"] == "Placed"
+        await made.clock.step(60)
+        await made.rest()
+        assert len(made.hub.bodies) == 2

@@ -38,6 +38,7 @@ def test_the_shipped_ones_are_sound(path: Path, tmp_path: Path) -> None:
         ("members: [{name: hub}]", "names of their own"),
         ("members: [{name: a, nodes: [{count: 0}]}]", "members.0.nodes.0.count"),
         ("members: [{name: a, signals: {carbon: {csv: c.csv}}}]", "a csv needs a column"),
+        ("hub: {components: half}", "hub.components"),
         ("clock: {speed: 0}", "clock.speed"),
         ('clock: {start: "2026-11-24T00:00:00"}', "clock.start"),
         ("members: [", "spec.yaml"),
