@@ -21,14 +21,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import yaml
 
 from bench.machine import cpu_by_name, facts, peak_rss_mb
 from demo.clusters import join_flags
 from federation.federation import Federation
+from federation.person import end_on_sigterm, say
 from federation.processes import FederationError, free_ports
 from federation.spec import load_spec
 from federation.tools import ROOT
@@ -40,11 +40,6 @@ _LIMITS: Final = ROOT / "tests" / "bench" / "limits.yaml"
 _WARM_UP: Final = 60
 _SETTLE_S: Final = 3.0
 _READY_S: Final = 60.0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"  {text}\n")
-    sys.stdout.flush()
 
 
 @dataclass(slots=True)
@@ -86,7 +81,7 @@ class Bench:
 
 @contextmanager
 def _bench(spec: Path, folder: Path) -> Iterator[Bench]:
-    with Federation(load_spec(spec), folder, source=spec, fsync=True, say=_say) as federation:
+    with Federation(load_spec(spec), folder, source=spec, fsync=True, say=say) as federation:
         [port] = free_ports(1)
         environment = os.environ | {
             "KUBECONFIG": str(federation.hub.kubeconfig),
@@ -156,22 +151,22 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     """Both federations, one after the other."""
     clients = ("--clients", str(given.clients))
     with tempfile.TemporaryDirectory(prefix="tradewind-bench-") as scratch:
-        _say("API servers alone, fsync on")
+        say("API servers alone, fsync on")
         with _bench(_SPECS / "two-bare.yaml", Path(scratch, "bare")) as bench:
             bench.load("warm", _WARM_UP)
             bursts = []
             for number in range(given.repeat):
                 bursts.append(bench.load(f"burst{number}", given.burst, *clients))
-                _say(f"burst of {given.burst}: {_short(bursts[-1])}")
+                say(f"burst of {given.burst}: {_short(bursts[-1])}")
             steady = bench.load("steady", int(given.rate * given.seconds), "--rate",
                                 str(given.rate))  # fmt: skip
-            _say(f"steady {given.rate:g} a second for {given.seconds} s: {_short(steady)}")
+            say(f"steady {given.rate:g} a second for {given.seconds} s: {_short(steady)}")
             peak = peak_rss_mb(bench.operator.pid)
-        _say("whole members, fsync on")
+        say("whole members, fsync on")
         with _bench(_SPECS / "two-full.yaml", Path(scratch, "full")) as bench:
             bench.load("warm", _WARM_UP)
             full = bench.load("full", given.full, *clients)
-            _say(f"burst of {given.full}: {_short(full)}")
+            say(f"burst of {given.full}: {_short(full)}")
     burst = _median_of(bursts)
     cost = median([run["cpu_ms_per_workload"]["operator"] for run in bursts])
     return {
@@ -206,11 +201,6 @@ def compare(figures: dict[str, Any], limits: dict[str, Any]) -> list[tuple[str, 
     return found
 
 
-def _end_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
-    del number, frame
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(
@@ -229,7 +219,7 @@ def main() -> int:
     parser.add_argument("--full", type=int, default=300, help="burst on whole members")
     parser.add_argument("--check", action="store_true", help="fail when a limit is missed")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, _end_on_sigterm)
+    signal.signal(signal.SIGTERM, end_on_sigterm)
     try:
         figures = measure(given)
     except FederationError as error:
@@ -239,8 +229,8 @@ def main() -> int:
     _RESULT.write_text(json.dumps(figures, indent=2) + "\n")
     rows = compare(figures, yaml.safe_load(_LIMITS.read_text()))
     for name, value, asked, met in rows:
-        _say(f"{name:<24} {value:>8g}   {asked:<14} {'met' if met else 'MISSED'}")
-    _say(f"written to {_RESULT.relative_to(ROOT)}")
+        say(f"{name:<24} {value:>8g}   {asked:<14} {'met' if met else 'MISSED'}")
+    say(f"written to {_RESULT.relative_to(ROOT)}")
     return int(given.check and not all(met for *_, met in rows))
 
 

@@ -8,14 +8,14 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
-from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
 from demo.cast import TRAINING
 from demo.clusters import FOLDER, Clusters, raise_clusters
 from demo.play import Play, stop_kept_operator
 from demo.programs import CommandFailedError, Shell
 from demo.say import Narrator
+from federation.person import end_on_sigterm
 from federation.processes import stop_leftovers
 
 _STEPS: Final = 7
@@ -103,14 +103,9 @@ def stop() -> int:
     return 0
 
 
-def _end_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
-    del number, frame
-    raise KeyboardInterrupt  # unwinds, and so stops everything, as Ctrl-C does
-
-
 def main() -> int:
     """Play, or stop."""
-    signal.signal(signal.SIGTERM, _end_on_sigterm)
+    signal.signal(signal.SIGTERM, end_on_sigterm)
     match sys.argv[1:]:
         case []:
             return play(keep=os.environ.get("KEEP", "") not in ("", "0"))

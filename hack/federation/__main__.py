@@ -10,10 +10,10 @@ import argparse
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
 from federation.federation import Federation
+from federation.person import end_on_sigterm, say, tell_how_to_use
 from federation.processes import FederationError, leftovers, stop_leftovers
 from federation.spec import load_spec
 from federation.tools import ROOT, TOOLS, ensure
@@ -22,45 +22,35 @@ _SPECS: Final = Path(__file__).parent / "specs"
 _DIR: Final = ROOT / ".federation"
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(f"  {text}\n")
-    sys.stdout.flush()
-
-
 def _up(arguments: argparse.Namespace) -> None:
     spec = load_spec(arguments.spec)
     federation = Federation(
-        spec, arguments.dir, source=arguments.spec, fsync=arguments.fsync, tied=False, say=_say
+        spec, arguments.dir, source=arguments.spec, fsync=arguments.fsync, tied=False, say=say
     )
     federation.up()
     federation.release()
-    for name, cluster in federation.clusters.items():
-        _say(f"{name}: kubectl --kubeconfig {cluster.kubeconfig}")
-    if federation.prometheus_url:
-        _say(f"Prometheus: {federation.prometheus_url}")
-    _say(f"kubectl is {federation.programs['kubectl']}")
-    _say("to stop it: make federation-down")
+    tell_how_to_use(federation, "make federation-down")
 
 
 def _status(arguments: argparse.Namespace) -> None:
     running = leftovers(arguments.dir)
     for name, pid in running:
-        _say(f"{name} ({pid})")
+        say(f"{name} ({pid})")
     if not running:
-        _say("no federation is up")
+        say("no federation is up")
 
 
 def _down(arguments: argparse.Namespace) -> None:
     stopped = stop_leftovers(arguments.dir)
-    _say(f"stopped {', '.join(stopped)}" if stopped else "no federation is up")
+    say(f"stopped {', '.join(stopped)}" if stopped else "no federation is up")
 
 
 def _tools(arguments: argparse.Namespace) -> None:
     unknown = set(arguments.names) - set(TOOLS)
     if unknown:
         raise FederationError(f"no such program: {', '.join(sorted(unknown))}")
-    for name, path in ensure(arguments.names or tuple(TOOLS), _say).items():
-        _say(f"{name}: {path}")
+    for name, path in ensure(arguments.names or tuple(TOOLS), say).items():
+        say(f"{name}: {path}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,14 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _end_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
-    del number, frame
-    raise KeyboardInterrupt  # unwinds, and so stops what was started, as Ctrl-C does
-
-
 def main() -> int:
     """Do what the command line says."""
-    signal.signal(signal.SIGTERM, _end_on_sigterm)
+    signal.signal(signal.SIGTERM, end_on_sigterm)
     arguments = _parser().parse_args()
     try:
         arguments.run(arguments)

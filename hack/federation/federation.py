@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -215,6 +215,7 @@ class Federation:
     def _add_nodes(self, member: Member) -> None:
         api = self.clusters[member.name].api
         nodes = node_objects(member)
+        names = {node["metadata"]["name"] for node in nodes}
         for node in nodes:
             made = api.post("/api/v1/nodes", node)
             # Creation drops the status of kinds that have it as a subresource.
@@ -225,7 +226,7 @@ class Federation:
         if nodes:
             self._say(f"{member.name}: {len(nodes)} nodes")
         self._wait(
-            lambda: _unready_nodes(api),
+            lambda: _unready_nodes(api, names),
             f"the nodes of {member.name}", _NODES_READY_S,
         )  # fmt: skip
 
@@ -283,12 +284,13 @@ class Federation:
             time.sleep(0.2)
 
 
-def _unready_nodes(api: Any) -> str:
+def _unready_nodes(api: Any, names: Collection[str]) -> str:
     with contextlib.suppress(ApiError, OSError):
         waiting = [
             node["metadata"]["name"]
             for node in api.get("/api/v1/nodes")["items"]
-            if node["spec"].get("taints") or not _is_ready(node)
+            if node["metadata"]["name"] in names
+            and (node["spec"].get("taints") or not _is_ready(node))
         ]
         return ", ".join(waiting[:3])
     return "no answer"

@@ -12,3 +12,14 @@ federation-down: ## Stop it
 	@if [ -e $(READY) ]; then $(PYTHON) -m federation down; fi
 
 .PHONY: federation-up federation-status federation-down
+
+kind-up: $(READY) ## The same federation on kind, where Docker runs (SPEC=file)
+	@$(PYTHON) -m kind up --spec $(SPEC)
+
+kind-status: $(READY) ## Which of its clusters kind has
+	@$(PYTHON) -m kind status
+
+kind-down: $(READY) ## Delete them
+	@$(PYTHON) -m kind down
+
+.PHONY: kind-up kind-status kind-down
