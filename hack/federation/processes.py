@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+_ROOT = Path(__file__).parents[2]
 _PR_SET_PDEATHSIG = 1
 #: How long programs may take to end by themselves, seconds.
 _GRACE_S = 6.0
@@ -93,7 +94,7 @@ class Processes:
             names = ", ".join(f"{name} ({pid})" for name, pid in left)
             raise FederationError(
                 f"an earlier federation in {self._folder} still runs: {names}\n"
-                f"stop it with: python -m federation down --dir {self._folder}"
+                f"stop it with: make -C {_ROOT} federation-down DIR={self._folder}"
             )
         entries = list(self._folder.iterdir())
         if entries and self._state not in entries:

@@ -1,15 +1,16 @@
 # A federation to try things on: docs/local-federation.md.
 
 SPEC ?= hack/federation/specs/demo.yaml
+DIR ?= .federation
 
 federation-up: $(READY) ## Start a federation and leave it up (SPEC=file)
-	@$(PYTHON) -m federation up --spec $(SPEC)
+	@$(PYTHON) -m federation up --spec $(SPEC) --dir $(DIR)
 
 federation-status: $(READY) ## Show what runs of it
-	@$(PYTHON) -m federation status
+	@$(PYTHON) -m federation status --dir $(DIR)
 
 federation-down: ## Stop it
-	@if [ -e $(READY) ]; then $(PYTHON) -m federation down; fi
+	@if [ -e $(READY) ]; then $(PYTHON) -m federation down --dir $(DIR); fi
 
 .PHONY: federation-up federation-status federation-down
 

@@ -96,7 +96,7 @@ def test_up_status_up_again_down(spec: Path, folder: Path) -> None:
     code, told = run("up", "--spec", str(spec), *where)
     assert code == 1
     assert "an earlier federation in" in told
-    assert f"federation down --dir {folder}" in told
+    assert f"federation-down DIR={folder}" in told
 
     pids = pids_of(folder)
     assert "etcd" in run("down", *where)[1]

@@ -76,7 +76,7 @@ def test_an_earlier_run_is_named_with_the_command_that_stops_it(processes: Proce
     with pytest.raises(FederationError) as raised:
         Processes(folder).claim()
     assert f"etcd ({pid})" in str(raised.value)
-    assert f"federation down --dir {folder}" in str(raised.value)
+    assert f"federation-down DIR={folder}" in str(raised.value)
     assert leftovers(folder) == [("etcd", pid)]
     process = processes._running[0].popen
     assert stop_leftovers(folder) == ["etcd"]
