@@ -10,7 +10,6 @@ to read them. `--check` ends with an error when a limit of tests/bench/limits.ya
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ import yaml
 from bench.machine import cpu_by_name, facts, peak_rss_mb
 from demo.clusters import join_flags
 from federation.federation import Federation
-from federation.person import end_on_sigterm, say
+from federation.person import carry_out, say
 from federation.processes import FederationError, free_ports
 from federation.spec import load_spec
 from federation.tools import ROOT
@@ -219,19 +218,18 @@ def main() -> int:
     parser.add_argument("--full", type=int, default=300, help="burst on whole members")
     parser.add_argument("--check", action="store_true", help="fail when a limit is missed")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, end_on_sigterm)
-    try:
-        figures = measure(given)
-    except FederationError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
+    return carry_out(lambda: _tell(measure(given), check=given.check))
+
+
+def _tell(figures: dict[str, Any], *, check: bool) -> int:
+    """Write the figures down, and hold them against the limits; the exit code."""
     _RESULT.parent.mkdir(exist_ok=True)
     _RESULT.write_text(json.dumps(figures, indent=2) + "\n")
     rows = compare(figures, yaml.safe_load(_LIMITS.read_text()))
     for name, value, asked, met in rows:
         say(f"{name:<24} {value:>8g}   {asked:<14} {'met' if met else 'MISSED'}")
     say(f"written to {_RESULT.relative_to(ROOT)}")
-    return int(given.check and not all(met for *_, met in rows))
+    return int(check and not all(met for *_, met in rows))
 
 
 if __name__ == "__main__":

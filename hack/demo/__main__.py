@@ -15,11 +15,10 @@ from demo.clusters import FOLDER, Clusters, raise_clusters
 from demo.play import Play, stop_kept_operator
 from demo.programs import CommandFailedError, Shell
 from demo.say import Narrator
-from federation.person import end_on_sigterm
+from federation.person import INTERRUPTED, end_on_sigterm
 from federation.processes import stop_leftovers
 
 _STEPS: Final = 7
-_INTERRUPTED: Final = 130
 
 
 def play(*, keep: bool) -> int:
@@ -39,7 +38,7 @@ def play(*, keep: bool) -> int:
             return 1
         except KeyboardInterrupt:
             say.plain("\nInterrupted; stopping what was started.", style="yellow")
-            return _INTERRUPTED
+            return INTERRUPTED
         say.plain(
             f"\nEverything was as promised, in {say.elapsed_s:.0f} s: you gave six "
             "workloads to one cluster,\nand each ran where it may, where it fits and where that "

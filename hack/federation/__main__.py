@@ -7,13 +7,12 @@ python -m federation tools [NAME ...]
 """
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 from typing import Final
 
 from federation.federation import Federation
-from federation.person import end_on_sigterm, say, tell_how_to_use
+from federation.person import carry_out, say, tell_how_to_use
 from federation.processes import FederationError, leftovers, stop_leftovers
 from federation.spec import load_spec
 from federation.tools import ROOT, TOOLS, ensure
@@ -77,17 +76,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Do what the command line says."""
-    signal.signal(signal.SIGTERM, end_on_sigterm)
     arguments = _parser().parse_args()
-    try:
-        arguments.run(arguments)
-    except FederationError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what was started is stopped\n")
-        return 130
-    return 0
+    return carry_out(lambda: arguments.run(arguments))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,12 @@ python -m kind down [--dir DIR]
 """
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 from typing import Final
 
-from federation.person import end_on_sigterm, say, tell_how_to_use
-from federation.processes import FederationError, stop_leftovers
+from federation.person import carry_out, say, tell_how_to_use
+from federation.processes import stop_leftovers
 from federation.spec import load_spec
 from federation.tools import ROOT
 from kind.clusters import PREFIX, KindFederation, delete, present
@@ -49,7 +48,6 @@ def _down(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Do what the command line says."""
-    signal.signal(signal.SIGTERM, end_on_sigterm)
     parser = argparse.ArgumentParser(prog="python -m kind", description=__doc__,
                                      formatter_class=argparse.RawTextHelpFormatter)  # fmt: skip
     verbs = parser.add_subparsers(required=True, metavar="VERB")
@@ -64,15 +62,7 @@ def main() -> int:
         if name == "up":
             verb.add_argument("--spec", type=Path, default=_SPEC)
     arguments = parser.parse_args()
-    try:
-        arguments.run(arguments)
-    except FederationError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what was started is stopped\n")
-        return 130
-    return 0
+    return carry_out(lambda: arguments.run(arguments))
 
 
 if __name__ == "__main__":

@@ -73,9 +73,11 @@ def test_a_deployment_runs_scales_and_is_removed(live: Live, namespace: str) -> 
     running = live.wait_phase(workload, "Running")
     assert running["status"]["readyReplicas"] == 2
     where = running["status"]["placements"][0]["site"]
-    live.patch(workload, {"spec": {"template": {"spec": {"replicas": 5}}}})
+    live.hub.kubectl("scale", "-n", namespace, "aiw/serve", "--replicas=5")
     wait_for(lambda: live.get(workload)["status"].get("readyReplicas") == 5, "five replicas")
-    assert live.get(workload)["status"]["placements"][0]["site"] == where
+    scaled = live.get(workload)["status"]
+    assert (scaled["replicas"], scaled["placements"][0]["site"]) == (5, where)
+    assert live.hub.api.get(f"{path_of(workload)}/scale")["status"]["replicas"] == 5
     live.hub.api.delete(path_of(workload))
     wait_for(lambda: not live.hub.api.exists(path_of(workload)), "the workload to be gone")
     assert not live.children(where, workload, "/apis/apps/v1/deployments")

@@ -91,7 +91,7 @@ def _definition(crd: Crd, kind: str, schema: Schema, *, with_status: bool) -> Sc
         "schema": {"openAPIV3Schema": schema},
     }
     if with_status:
-        version["subresources"] = {"status": {}}
+        version["subresources"] = {"status": {}} | ({"scale": dict(crd.scale)} if crd.scale else {})
     if crd.selectable:
         version["selectableFields"] = [{"jsonPath": path} for path in crd.selectable]
     return {

@@ -42,13 +42,14 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Crd:
-    """Names and columns of a kind."""
+    """Names, columns and subresources of a kind."""
 
     plural: str
     short_names: tuple[str, ...]
     namespaced: bool
     columns: tuple[Mapping[str, Any], ...]
     selectable: tuple[str, ...] = ()
+    scale: Mapping[str, str] | None = None
 
 
 def _column(
@@ -108,6 +109,11 @@ CRDS: Final[Mapping[str, Crd]] = {
             _AGE,
         ),
         selectable=(".spec.queue", ".status.phase"),
+        # A Deployment's; the API server tells of a Job that it has no such field.
+        scale={
+            "specReplicasPath": ".spec.template.spec.replicas",
+            "statusReplicasPath": ".status.replicas",
+        },
     ),
     "PlacementPolicy": Crd(
         plural="placementpolicies",

@@ -32,6 +32,7 @@ from tradewind.api.workload import (
     WorkloadStatus,
 )
 from tradewind.workloads.adapter import Observed, ObservedState
+from tradewind.workloads.registry import ADAPTERS
 
 ASSIGNED = PlacementPhase.ASSIGNED
 DISPATCHED = PlacementPhase.DISPATCHED
@@ -219,6 +220,7 @@ def summarise(workload: AIWorkload, status: WorkloadStatus, now: datetime) -> Wo
     The same status comes back, as the same object, when nothing differs: callers compare by
     identity to save a write.
     """
+    status = _follow_template(workload, status)
     phase, ready = _phase(workload, status), _ready(workload, status)
     generation = workload.metadata.generation
     told = _conditions(phase, status, ready=ready)
@@ -247,6 +249,22 @@ def summarise(workload: AIWorkload, status: WorkloadStatus, now: datetime) -> Wo
     if all(getattr(status, name) == value for name, value in changes.items()):
         return status
     return status.model_copy(update=changes)
+
+
+def _follow_template(workload: AIWorkload, status: WorkloadStatus) -> WorkloadStatus:
+    """Count the replicas that a scaled template asks for, while one site has them all.
+
+    Kinds that finish are never applied again, and so keep the number they were placed with.
+    """
+    template = workload.spec.template
+    adapter = ADAPTERS.get(f"{template.get('apiVersion')}/{template.get('kind')}")
+    placed = [part for part in status.placements if part.phase in ACTIVE]
+    if adapter is None or adapter.finishes or len(placed) != 1:
+        return status
+    replicas = sum(pods.count for pods in adapter.pod_sets(template))
+    if replicas == placed[0].replicas:
+        return status
+    return _replace(status, placed[0].model_copy(update={"replicas": replicas}))
 
 
 def _phase(workload: AIWorkload, status: WorkloadStatus) -> WorkloadPhase:

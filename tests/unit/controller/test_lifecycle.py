@@ -275,6 +275,27 @@ def test_why_it_is_not_placed_is_told() -> None:
     assert "Reconciling" not in conditions(stuck)
 
 
+def deployment(replicas: int) -> AIWorkload:
+    body = raw()
+    body["spec"]["template"] |= {"apiVersion": "apps/v1", "kind": "Deployment"}
+    body["spec"]["template"]["spec"]["replicas"] = replicas
+    return AIWorkload.model_validate(body)
+
+
+@pytest.mark.parametrize("replicas", [5, 1, 0])
+def test_a_scaled_deployment_counts_as_it_was_scaled(replicas: int) -> None:
+    running = status(part("a", RUNNING, ready_replicas=2))
+    found = lifecycle.summarise(deployment(replicas), running, START)
+    assert (found.replicas, found.placements[0].replicas) == (replicas, replicas)
+    assert lifecycle.summarise(deployment(replicas), found, START) is found
+
+
+def test_what_is_spread_or_finishes_keeps_the_numbers_it_was_placed_with() -> None:
+    spread = status(part("a", RUNNING), part("b", RUNNING))
+    assert lifecycle.summarise(deployment(9), spread, START).replicas == 4
+    assert summary(status(part("a", RUNNING)), pods=9).replicas == 2
+
+
 def test_conditions_that_no_longer_hold_are_left_out() -> None:
     stuck = summary(status(decision=decision("Unplaceable")))
     placed = summary(assigned(stuck, part()))
