@@ -164,6 +164,9 @@ class SiteSpec(Model):
     """Keep away the work that does not tolerate them."""
     unschedulable: bool = False
     """Cordoned: gets no new work."""
+    drain: bool = False
+    """Gets no new work, and running work that may be moved (it has a checkpoint) leaves as room is
+    found elsewhere. A NoExecute taint, in contrast, ends everything at once."""
     reserved: Reserved = Reserved()
     """What stays free for its own users."""
 

@@ -98,6 +98,8 @@ class DataPlace(Model):
     """Name of the ComputeSite."""
     size_gib: float = Field(alias="sizeGiB", ge=0)
     """Size, GiB."""
+    pinned: bool = False
+    """The data may not leave: the work runs at this site or nowhere."""
 
 
 class SplitSpec(Model):
@@ -318,11 +320,13 @@ class Decision(Model):
     policy: str = ""
     """Whose prices counted."""
     reason: str = ""
-    """Placed, or why not, in PascalCase."""
+    """Placed, Deferred, or why not, in PascalCase."""
     message: str = ""
     """The same for people."""
     start_at: Timestamp | None = None
     """When it is to start."""
+    site: str = ""
+    """Where it is to start, while it is deferred."""
     cost_usd: float | None = Field(None, alias="costUSD")
     """What it costs there, USD; the sum of the terms."""
     terms: dict[str, float] = Field(default_factory=dict)
@@ -401,6 +405,10 @@ class WorkloadStatus(Model):
     """Why it is where it is."""
     estimate: Estimate | None = None
     """What it is expected to take."""
+    done_seconds: float = 0.0
+    """Run time on the reference class that is behind it, as of its last checkpoint."""
+    moved_at: Timestamp | None = None
+    """When it was last moved or paused."""
     usage: Usage | None = None
     """What it has taken."""
     history: tuple[HistoryEntry, ...] = ()

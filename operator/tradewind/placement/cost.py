@@ -30,7 +30,7 @@ from tradewind.placement.shapes import Shape
 from tradewind.placement.snapshot import SiteName
 from tradewind.placement.table import F64, I64, Mask, SiteTable, clean
 
-#: No term is above this, so that seven of them keep their sixth decimal in a float.
+#: No term is above this, so that nine of them keep their sixth decimal in a float.
 MOST_USD = 1e8
 
 #: Its work has no end of its own: it is priced for a horizon, and faster chips do not shorten it.

@@ -21,7 +21,8 @@ from tradewind.placement.plan import (
     Verdict,
     Waiting,
 )
-from tradewind.placement.shapes import Shape, in_order, shape_of
+from tradewind.placement.rounds import rounds
+from tradewind.placement.shapes import Shape, shape_of
 from tradewind.placement.snapshot import Snapshot, WorkloadView
 from tradewind.placement.table import SiteTable
 
@@ -44,12 +45,13 @@ def plan(snapshot: Snapshot, now: datetime, config: EngineConfig = DEFAULT_CONFI
     cycle = _Cycle(snapshot, now, config)
     assignments: list[Assignment] = []
     waiting: list[Waiting] = []
-    for workload in in_order(snapshot.pending):
-        outcome = cycle.decide(workload)
-        if isinstance(outcome, Assignment):
-            assignments.append(outcome)
-        else:
-            waiting.append(outcome)
+    for competing in rounds(snapshot.pending):
+        for workload in competing.workloads:
+            outcome = cycle.decide(workload)
+            if isinstance(outcome, Assignment):
+                assignments.append(outcome)
+            else:
+                waiting.append(outcome)
     return Plan(tuple(assignments), tuple(waiting), serial=snapshot.serial)
 
 

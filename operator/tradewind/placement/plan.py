@@ -6,7 +6,7 @@ never read: their lists are `LazySequence`s that make an item when it is looked 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from typing import Generic, TypeVar, overload
@@ -27,8 +27,11 @@ class RefusalReason(Enum):
     """Why a site may not have a workload; the value is the code that objects and metrics show."""
 
     NO_POLICY = "PolicyNotFound"
+    NO_QUEUE = "QueueNotFound"
+    NAMESPACE = "NamespaceNotAdmitted"
     SELECTOR = "SiteSelectorMismatch"
     JURISDICTION = "JurisdictionNotAllowed"
+    DATA = "DataPinnedElsewhere"
     TAINT = "TaintNotTolerated"
     CORDONED = "SiteUnschedulable"
     LATENCY_UNKNOWN = "LatencyUnknown"
@@ -53,6 +56,8 @@ class RefusalReason(Enum):
     OTHER_RESOURCE = "InsufficientResource"
     FRAGMENTED = "CapacityFragmented"
     RESERVED = "CapacityReserved"
+    QUOTA = "QuotaExceeded"
+    BUDGET = "BudgetExceeded"
 
     @property
     def verdict(self) -> Verdict:
@@ -74,6 +79,8 @@ _WAITING = frozenset(
         RefusalReason.OTHER_RESOURCE,
         RefusalReason.FRAGMENTED,
         RefusalReason.RESERVED,
+        RefusalReason.QUOTA,
+        RefusalReason.BUDGET,  # the next month brings a new one
     }
 )
 
@@ -115,6 +122,8 @@ class Term(Enum):
     DATA = "data"
     QUEUEING = "queueing"
     WAITING = "waiting"
+    MOVE = "move"
+    POLICY = "policy"
 
 
 #: Terms are rounded once, to a millionth of a dollar; totals are sums of rounded terms.
@@ -129,7 +138,7 @@ class CostTerms:
         usd: in the order of `Term`, USD, each rounded to `DECIMALS`.
         assumed_inputs: which inputs were not known and were priced at the stated fallback, sorted.
 
-    >>> CostTerms((0.1, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0)).total
+    >>> CostTerms((0.1, 0.2, *[0.0] * 7)).total
     0.3
     """
 
@@ -263,21 +272,60 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Deferred:
+    """A workload that waits by choice for a better hour; chosen anew each cycle until it is due.
+
+    Args:
+        uid: of the workload.
+        start_at: when it is meant to start.
+        site: where, as it looks now; nothing is reserved there.
+        class_name: on what.
+        cost: USD, of that start.
+        cost_now: USD, of the best start now; None when nothing has room now.
+        explanation: why; `chosen` is that start.
+    """
+
+    uid: Uid
+    start_at: datetime
+    site: SiteName
+    class_name: str | None
+    cost: CostTerms
+    cost_now: CostTerms | None
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
 class Eviction:
-    """Running work that is to be ended at a site; `reason` is PascalCase."""
+    """Running work that is to be ended at a site.
+
+    Args:
+        uid: of the workload.
+        site: where it runs.
+        epoch: of the placement that ends.
+        reason: PascalCase: Preempted, Reclaimed, Moved, Drained or Paused.
+        message: for people, with the numbers.
+        by: the workload that gets the room; None when it makes room for nobody.
+        target: where it is meant to go; None when it only waits again.
+    """
 
     uid: Uid
     site: SiteName
     epoch: int
     reason: str
     message: str = ""
+    by: Uid | None = None
+    target: SiteName | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a cycle decided, for the snapshot of the same serial."""
+    """What a cycle decided, for the snapshot of the same serial.
+
+    Each pending workload is in exactly one of `assignments`, `waiting` and `deferred`.
+    """
 
     assignments: tuple[Assignment, ...] = ()
     waiting: tuple[Waiting, ...] = ()
-    evictions: tuple[Eviction, ...] = field(default=())
+    deferred: tuple[Deferred, ...] = ()
+    evictions: tuple[Eviction, ...] = ()
     serial: int = 0

@@ -85,6 +85,18 @@ def _tell_resident(shape: Shape, site: SiteView) -> Refusal:
     )
 
 
+def _has_data(shape: Shape, table: SiteTable) -> Mask:
+    mask = _everywhere(table)
+    for name in shape.placement.pinned_to:
+        mask &= table.named(frozenset({name}))
+    return mask
+
+
+def _tell_has_data(shape: Shape, site: SiteView) -> Refusal:
+    names = ", ".join(sorted(name for name in shape.placement.pinned_to if name != site.name))
+    return Refusal(site.name, RefusalReason.DATA, f"its data may not leave {names}")
+
+
 def _tolerated(shape: Shape, table: SiteTable) -> Mask:
     tolerations = shape.placement.tolerations
     return table.taints.where(lambda taints: untolerated(taints, tolerations) is None)
@@ -181,6 +193,7 @@ def _tell_served(shape: Shape, site: SiteView) -> Refusal:
 SITE_RULES: tuple[SiteRule, ...] = (
     SiteRule(RefusalReason.SELECTOR, _selected, _tell_selected),
     SiteRule(RefusalReason.JURISDICTION, _resident, _tell_resident),
+    SiteRule(RefusalReason.DATA, _has_data, _tell_has_data),
     SiteRule(RefusalReason.TAINT, _tolerated, _tell_tolerated),
     SiteRule(RefusalReason.CORDONED, lambda _shape, table: ~table.unschedulable, _tell_cordoned),
     SiteRule(RefusalReason.LATENCY, _near, _tell_near),

@@ -27,6 +27,7 @@ class Shape:
     runtime: RuntimeNeed
     workload_class: str
     policy: str
+    queue: str
     priority: int
     excluded_sites: frozenset[SiteName]
 
@@ -45,6 +46,7 @@ def shape_of(workload: WorkloadView) -> Shape:
         runtime=workload.runtime,
         workload_class=workload.workload_class,
         policy=workload.policy,
+        queue=workload.queue,
         priority=workload.priority,
         excluded_sites=workload.excluded_sites,
     )

@@ -17,6 +17,7 @@ from tradewind.api.demand import Demand
 from tradewind.api.fields import LabelSelectorRequirement, Taint, Toleration
 from tradewind.api.inventory import NodeShape
 from tradewind.api.policy import PolicySpec
+from tradewind.api.queue import QueueSpec
 from tradewind.api.site import SignalState
 from tradewind.hardware.catalog import Catalog
 
@@ -33,6 +34,26 @@ class SignalValue:
 
     value: float | None = None
     state: SignalState = SignalState.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a signal of a site is expected to be, in steps of equal length.
+
+    Args:
+        start: of the first step, aware.
+        step_s: length of a step, seconds.
+        values: the expected value of each step, in the unit of the signal; past the last step
+            nothing is known.
+        low, high: the 10% and 90% quantiles of each step; empty: the forecast does not tell how
+            sure it is.
+    """
+
+    start: datetime
+    step_s: float
+    values: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +108,7 @@ class SiteView:
         jurisdiction: ISO 3166-1 alpha-2, or -2 subdivision such as `US-CA`.
         taints: of the site.
         unschedulable: the site is cordoned.
+        draining: running work that may be moved should leave; implies `unschedulable`.
         reachable: its API server answers.
         synced: its inventory has been listed whole and is being watched.
         kinds: template kinds it serves, `apiVersion/Kind` as in `Demand.kind`.
@@ -97,6 +119,10 @@ class SiteView:
         load: share of the site in use, 0 to 1.
         pue: facility energy over IT energy.
         latency_ms: round trip from a consumer region, milliseconds.
+        carbon_forecast: of `carbon_intensity`; None: not known.
+        price_forecast: of `price_per_mwh`.
+        load_forecast: of `load`.
+        term_values: values of the policies' own terms here, by PromQL.
         pricing: what the site charges.
         reserved: what must stay free.
     """
@@ -107,6 +133,7 @@ class SiteView:
     jurisdiction: str = ""
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
+    draining: bool = False
     reachable: bool = True
     synced: bool = True
     kinds: frozenset[str] = frozenset()
@@ -117,6 +144,10 @@ class SiteView:
     load: SignalValue = SignalValue()
     pue: SignalValue = SignalValue()
     latency_ms: Mapping[str, float] = field(default_factory=dict)
+    carbon_forecast: Forecast | None = None
+    price_forecast: Forecast | None = None
+    load_forecast: Forecast | None = None
+    term_values: Mapping[str, float] = field(default_factory=dict)
     pricing: Pricing = Pricing()
     reserved: Reserve = Reserve()
 
@@ -142,6 +173,7 @@ class PlacementNeed:
         latency_from: (consumer region, share of the consumers).
         max_latency_ms: hard limit to every region of `latency_from`.
         data: (site where input lies, GiB).
+        pinned_to: sites with data that may not leave; more than one leaves no site.
         max_sites: the most sites it may be split over.
         min_replicas_per_site: of each part of a split.
     """
@@ -152,6 +184,7 @@ class PlacementNeed:
     latency_from: tuple[tuple[str, float], ...] = ()
     max_latency_ms: float | None = None
     data: tuple[tuple[SiteName, float], ...] = ()
+    pinned_to: frozenset[SiteName] = frozenset()
     max_sites: int = 1
     min_replicas_per_site: int = 1
 
@@ -207,6 +240,11 @@ class WorkloadView:
         epoch: the highest epoch ever written for it; 0 when never placed.
         excluded_sites: sites lost with a part of it; they get nothing of it until they are back.
         current: its parts that stand.
+        done_s: run time on the reference class that is behind it, as of its last checkpoint.
+        planned_start: when the last cycle that deferred it meant to start it; None: not deferred.
+        planned_site: where that cycle meant to start it.
+        nominated_site: where victims make room for it; None: nowhere.
+        moved_at: when it was last moved or paused.
     """
 
     uid: Uid
@@ -225,6 +263,11 @@ class WorkloadView:
     epoch: int = 0
     excluded_sites: frozenset[SiteName] = frozenset()
     current: tuple[CurrentPart, ...] = ()
+    done_s: float = 0.0
+    planned_start: datetime | None = None
+    planned_site: SiteName | None = None
+    nominated_site: SiteName | None = None
+    moved_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,17 +281,40 @@ class Assumed:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueView:
+    """A ComputeQueue as placement sees it.
+
+    Args:
+        spec: as the user wrote it.
+        held_units: accelerators that its placed work holds, by class; what is assumed counts.
+        held_cpu_millis: cores that its placed work holds.
+        held_memory_bytes: memory that its placed work holds.
+        spent_usd: in this calendar month (UTC), what runs estimated to its end.
+        spent_carbon_kg: likewise, kg CO2e.
+    """
+
+    spec: QueueSpec
+    held_units: Mapping[str, int] = field(default_factory=dict)
+    held_cpu_millis: int = 0
+    held_memory_bytes: int = 0
+    spent_usd: float = 0.0
+    spent_carbon_kg: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The frozen inputs of a cycle.
 
     Args:
         sites: in any order.
         pending: workloads without a placement, in any order.
-        running: workloads that are placed.
+        running: workloads that are placed and not finished; read only where victims, moves or
+            future capacity are looked for.
         policies: by name; a workload whose policy is missing waits.
         catalog: the accelerator classes, with the cluster's overrides.
         serial: of the cycle, for logs and for the plan.
         assumed: placements that `node_shapes` do not show yet.
+        queues: by name; a workload whose queue is missing waits.
     """
 
     sites: tuple[SiteView, ...]
@@ -257,4 +323,5 @@ class Snapshot:
     catalog: Catalog
     running: tuple[WorkloadView, ...] = ()
     assumed: tuple[Assumed, ...] = ()
+    queues: Mapping[str, QueueView] = field(default_factory=dict)
     serial: int = 0

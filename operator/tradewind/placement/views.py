@@ -69,6 +69,8 @@ def workload_view(
         queue=spec.queue,
         epoch=max([status.epoch if status else 0, *(part.epoch for part in placements)]),
         excluded_sites=frozenset(excluded_sites),
+        done_s=status.done_seconds if status else 0.0,
+        moved_at=status.moved_at if status else None,
         current=tuple(
             CurrentPart(
                 SiteName(part.site),
@@ -97,6 +99,7 @@ def _placement_need(spec: PlacementSpec) -> PlacementNeed:
         else (),
         max_latency_ms=latency.max_milliseconds if latency else None,
         data=tuple((SiteName(place.site), place.size_gib) for place in spec.data),
+        pinned_to=frozenset(SiteName(place.site) for place in spec.data if place.pinned),
         max_sites=split.max_sites if split else 1,
         min_replicas_per_site=split.min_replicas_per_site if split else 1,
     )
@@ -142,7 +145,8 @@ def site_view(
         region=spec.location.region,
         jurisdiction=spec.location.jurisdiction,
         taints=spec.taints,
-        unschedulable=spec.unschedulable,
+        unschedulable=spec.unschedulable or spec.drain,
+        draining=spec.drain,
         reachable=reachable,
         synced=synced,
         kinds=frozenset(kinds),
