@@ -1,0 +1,197 @@
+"""What would a run meet, in price and carbon, if it started then? Start slots and forecast windows.
+
+Pure functions on arrays; nothing here chooses. The engine sets what a later start saves against
+what waiting costs, and the simulator's policies look through the same windows.
+
+How long a run lasts may not be known. A `Profile` says how likely it still runs after a time: with
+S(t) the share of runs that outlast t, a start at s meets on average ∫ S(t) * signal(s + t) dt.
+
+Axes: T start slots, H steps of a grid; S sites. Times are seconds after the cycle's `now`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from tradewind.placement.snapshot import Forecast
+from tradewind.placement.table import F64, clean
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: From the 10% to the 90% quantile of a normal distribution, in standard deviations.
+DECILES_APART = 2.5631
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How long a run lasts.
+
+    Args:
+        mean_s: expected run time, seconds, 0 or more.
+        exponential: only the mean is known: a run that has lasted any time is expected to last
+            `mean_s` more. False: it lasts exactly `mean_s`.
+    """
+
+    mean_s: float
+    exponential: bool = False
+
+    def run_by(self, after_s: F64) -> F64:
+        """Expected seconds of running in the first `after_s` after the start, ∫ S(t) dt.
+
+        >>> Profile(7200).run_by(np.array([-1.0, 3600.0, 9000.0])).tolist()
+        [0.0, 3600.0, 7200.0]
+        >>> Profile(3600, exponential=True).run_by(np.array([3600.0])).round().tolist()
+        [2276.0]
+        """
+        since = np.maximum(0.0, after_s)
+        if self.exponential and self.mean_s > 0:
+            return self.mean_s * -np.expm1(-since / self.mean_s)
+        return np.minimum(since, self.mean_s)
+
+
+def exposure(profile: Profile, edges_s: F64, starts_s: F64) -> F64:
+    """Expected seconds of running in each step of a grid.
+
+    Args:
+        profile: of the run.
+        edges_s: (H+1,) ends of the steps, rising.
+        starts_s: (T,) starts, none before the first edge.
+
+    Returns:
+        (T, H+1); the last column is what runs after the last edge. Rows sum to the mean run time.
+
+    >>> exposure(Profile(5400), np.array([0.0, 3600, 7200]), np.array([0.0, 3600])).tolist()
+    [[3600.0, 1800.0, 0.0], [0.0, 3600.0, 1800.0]]
+    """
+    run = profile.run_by(edges_s[None, :] - starts_s[:, None])
+    whole = np.full((len(starts_s), 1), profile.mean_s)
+    steps: F64 = np.diff(run, axis=1, append=whole)
+    return steps
+
+
+def mean_over_runs(values: F64, beyond: F64, profile: Profile, edges_s: F64, starts_s: F64) -> F64:
+    """Mean of signals over a run, by start.
+
+    Args:
+        values: (S, H) in each step.
+        beyond: (S,) after the last step.
+        profile: of the run; one of no length meets the signal of its start.
+        edges_s: (H+1,) ends of the steps.
+        starts_s: (T,).
+
+    Returns:
+        (S, T) in the unit of the signal.
+
+    >>> price = np.array([[10.0, 40.0]])
+    >>> edges = np.array([0.0, 3600, 7200])
+    >>> mean_over_runs(price, np.array([25.0]), Profile(7200), edges, edges[:2]).tolist()
+    [[25.0, 32.5]]
+    """
+    shortest = profile if profile.mean_s > 0 else Profile(1.0)
+    shares = exposure(shortest, edges_s, starts_s) / shortest.mean_s
+    means: F64 = np.column_stack((values, beyond)) @ shares.T
+    return means
+
+
+def start_slots(now: datetime, slot_s: float, latest_s: float, most: int) -> F64:
+    """Starts that come into question: now, then whole slots of the clock.
+
+    Slots hang on the clock and not on `now`, so that a plan stays the same while time passes.
+
+    Args:
+        now: of the cycle, aware.
+        slot_s: length of a slot, seconds, above 0.
+        latest_s: the last start allowed, seconds after now.
+        most: at most so many slots, `now` among them.
+
+    Returns:
+        (T,) seconds after now, rising; the first is 0.
+
+    >>> start_slots(datetime(2026, 11, 25, 12, 40, tzinfo=UTC), 3600, 7200, 24).tolist()
+    [0.0, 1200.0, 4800.0]
+    """
+    gone_s = (now - _EPOCH).total_seconds() % slot_s
+    limit_s = clean(latest_s, high=math.inf)
+    if math.isnan(limit_s):
+        return np.zeros(1)
+    later = slot_s * np.arange(1, max(1, most)) - gone_s
+    return np.concatenate(([0.0], later[later <= limit_s]))
+
+
+def grid_edges(now: datetime, step_s: float, steps: int) -> F64:
+    """(steps+1,) edges of a grid from now on: the first step ends at a whole step of the clock.
+
+    >>> grid_edges(datetime(2026, 11, 25, 12, 40, tzinfo=UTC), 3600, 2).tolist()
+    [0.0, 1200.0, 4800.0]
+    """
+    gone_s = (now - _EPOCH).total_seconds() % step_s
+    return np.concatenate(([0.0], step_s * np.arange(1, steps + 1) - gone_s))
+
+
+def on_grid(forecast: Forecast, values: Sequence[float], now: datetime, edges_s: F64) -> F64:
+    """A forecast's values as means over the steps of a grid.
+
+    Args:
+        forecast: whose start and steps count.
+        values: its `values`, `low` or `high`.
+        now: second 0 of the grid.
+        edges_s: (H+1,).
+
+    Returns:
+        (H,) NaN in steps that the forecast does not cover whole, or that hold a broken value.
+
+    >>> now = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    >>> found = Forecast(now, 1800, (10.0, 30.0, 50.0))
+    >>> on_grid(found, found.values, now, np.array([0.0, 3600, 7200])).tolist()
+    [20.0, nan]
+    """
+    width = np.diff(edges_s)
+    if not len(values) or not forecast.step_s > 0:
+        return np.full(len(width), math.nan)
+    begins_s = (forecast.start - now).total_seconds()
+    known = np.array([math.nan if v is None else v for v in values], np.float64)
+    bad = ~np.isfinite(known)
+    ends_s = begins_s + forecast.step_s * np.arange(len(known) + 1)
+    sums = np.concatenate(([0.0], np.cumsum(np.where(bad, 0.0, known) * forecast.step_s)))
+    holes = np.concatenate(([0.0], np.cumsum(bad.astype(np.float64))))
+    inside = (edges_s[:-1] >= ends_s[0] - 1e-6) & (edges_s[1:] <= ends_s[-1] + 1e-6)
+    whole = np.diff(np.interp(edges_s, ends_s, holes)) <= 0
+    means = np.diff(np.interp(edges_s, ends_s, sums)) / width
+    return np.where(inside & whole, means, math.nan)
+
+
+def risk_of(forecast: Forecast, now: datetime, edges_s: F64, *, error_per_root_hour: float) -> F64:
+    """How unsure a forecast is, as a standard deviation in the unit of the signal.
+
+    Args:
+        forecast: with quantiles, or without.
+        now: second 0 of the grid.
+        edges_s: (H+1,).
+        error_per_root_hour: for want of quantiles: standard error as a share of the value after an
+            hour; it grows with the root of the lead time, as that of a random walk does.
+
+    Returns:
+        (H,) never negative; 0 where nothing is known.
+
+    >>> now = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    >>> found = Forecast(now, 3600, (100.0, 100.0))
+    >>> risk_of(found, now, np.array([0.0, 3600, 7200]), error_per_root_hour=0.1).round(2).tolist()
+    [7.07, 12.25]
+    """
+    if forecast.low and forecast.high:
+        low = on_grid(forecast, forecast.low, now, edges_s)
+        high = on_grid(forecast, forecast.high, now, edges_s)
+        spread = (high - low) / DECILES_APART
+    else:
+        lead_h = (edges_s[:-1] + edges_s[1:]) / 7200
+        means = on_grid(forecast, forecast.values, now, edges_s)
+        spread = np.abs(means) * error_per_root_hour * np.sqrt(lead_h)
+    return np.nan_to_num(np.maximum(0.0, spread), nan=0.0, posinf=0.0)
+
+
+def after(now: datetime, seconds: float) -> datetime:
+    """A moment so many seconds after `now`; far ends are cut at a thousand years."""
+    return now + timedelta(seconds=min(seconds, 3e10))
