@@ -136,11 +136,21 @@ class Checkpoint(Model):
     """Time between two checkpoints: at most this much is lost by a move."""
 
 
+class DurationKind(StrEnum):
+    """What the stated duration is."""
+
+    EXPECTED = "Expected"
+    MEAN = "Mean"
+
+
 class RuntimeSpec(Model):
     """How long the work runs and when it must be done."""
 
     duration: Duration | None = None
     """Expected run time on the reference class, such as 6h."""
+    duration_is: DurationKind = DurationKind.EXPECTED
+    """Expected: it runs about that long. Mean: only the mean of lengths that vary widely is known,
+    and it may end at any time; hours soon after its start then weigh more."""
     reference_class: str = ""
     """The AcceleratorClass on which the duration was taken; empty: nvidia-a100-sxm-80gb."""
     deadline: Timestamp | None = None

@@ -199,6 +199,8 @@ class RuntimeNeed:
         deadline: the latest end.
         max_delay_s: how long it may wait by choice.
         checkpoint_s: interval of checkpoints; None: it may not be moved.
+        mean_only: `duration_s` is no more than the mean of lengths that vary widely; see
+            `stopping.py`.
     """
 
     duration_s: float | None = None
@@ -206,6 +208,7 @@ class RuntimeNeed:
     deadline: datetime | None = None
     max_delay_s: float = 0.0
     checkpoint_s: float | None = None
+    mean_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,13 @@ from tradewind.api.demand import Demand
 from tradewind.api.fields import cpu_millis, memory_bytes, parse_quantity
 from tradewind.api.inventory import NodeShape
 from tradewind.api.site import ComputeSite, Reserved, Signal, SignalState, SiteSignals
-from tradewind.api.workload import AcceleratorRequirement, AIWorkload, PlacementSpec, RuntimeSpec
+from tradewind.api.workload import (
+    AcceleratorRequirement,
+    AIWorkload,
+    DurationKind,
+    PlacementSpec,
+    RuntimeSpec,
+)
 from tradewind.placement.feasibility import requirements
 from tradewind.placement.snapshot import (
     AcceleratorNeed,
@@ -112,6 +118,7 @@ def _runtime_need(spec: RuntimeSpec) -> RuntimeNeed:
         deadline=spec.deadline,
         max_delay_s=spec.max_delay,
         checkpoint_s=spec.checkpoint.interval if spec.checkpoint else None,
+        mean_only=spec.duration_is is DurationKind.MEAN,
     )
 
 

@@ -65,6 +65,7 @@ def test_a_full_workload_keeps_every_limit() -> None:
             "deadline": "2026-12-01T08:00:00+08:00",
             "maxDelay": "12h",
             "checkpoint": {"interval": "30m"},
+            "durationIs": "Mean",
         },
     }
     view = workload_view(
@@ -82,6 +83,7 @@ def test_a_full_workload_keeps_every_limit() -> None:
     assert (view.accelerator.min_memory_gib, view.accelerator.min_tflops) == (64, 300)
     assert (view.runtime.duration_s, view.runtime.max_delay_s) == (21600, 43200)
     assert view.runtime.checkpoint_s == 1800
+    assert view.runtime.mean_only
     assert view.runtime.deadline == datetime(2026, 12, 1, tzinfo=UTC)
     assert view.excluded_sites == {"lost"}
     assert hash(view) is not None
