@@ -140,6 +140,31 @@ def install(
     work.install(ask, dry_run=dry_run)
 
 
+@app.command("forecast-backtest")
+@asks(hub=False, output=True)
+def forecast_backtest(
+    ask: Ask,
+    *,
+    csv: Annotated[
+        Path, typer.Option("--csv", metavar="FILE", help="Hourly values; the first column is time.")
+    ],
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only these columns; may be repeated.")
+    ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, metavar="HOURS", help="Between two forecasts of the test.")
+    ] = 29,
+) -> None:
+    """Measure the forecast on a series of your own.
+
+    Walks through it, forecasts from each origin as the operator would, and compares with what came:
+    errors by horizon, beside those of persistence and of the same hour of the day before.
+    """
+    from tradewind.cli import backtest
+
+    backtest.run(ask, csv, column or [], every)
+
+
 @app.command()
 def crds() -> None:
     """Print the CustomResourceDefinitions as YAML."""
