@@ -11,6 +11,7 @@ from tradewind.base.errors import QuantityError
 from tradewind.base.observe import get_logger
 from tradewind.controller import lifecycle
 from tradewind.controller.assumed import AssumedCapacity
+from tradewind.controller.foresee import foreseen
 from tradewind.controller.store import Record, Store
 from tradewind.placement.snapshot import (
     Reserve,
@@ -23,6 +24,7 @@ from tradewind.placement.snapshot import (
 from tradewind.placement.views import reserve_of, site_view, workload_view
 from tradewind.sites.inventory import Amounts, InventoryView
 from tradewind.sites.runtime import SiteRuntime
+from tradewind.telemetry.outlook import NO_OUTLOOK, Outlook
 
 log = get_logger(__name__)
 
@@ -35,6 +37,7 @@ class Freezer:
         runtime: the engaged site of a name.
         signals: what was last polled of a site.
         default_policy: for workloads that name none.
+        outlook: forecasts of a site, and values of the policies' own terms there.
     """
 
     def __init__(
@@ -44,7 +47,9 @@ class Freezer:
         runtime: Callable[[str], SiteRuntime | None],
         signals: Callable[[str], SiteSignals],
         default_policy: str,
+        outlook: Callable[[str], Outlook] = lambda _: NO_OUTLOOK,
     ) -> None:
+        self._outlook = outlook
         self._store = store
         self._runtime = runtime
         self._signals = signals
@@ -74,7 +79,8 @@ class Freezer:
         usable = runtime is not None and runtime.state.fault is None
         kinds = runtime.state.kinds if runtime else frozenset()
         synced = runtime is not None and runtime.state.inventory_synced and usable
-        made_of = (site, inventory, signals, reachable, synced, kinds)
+        outlook = self._outlook(name)
+        made_of = (site, inventory, signals, outlook, reachable, synced, kinds)
         known = self._views.get(name)
         if known is not None and all(a is b for a, b in zip(known[0], made_of, strict=True)):
             return known[1]
@@ -88,6 +94,8 @@ class Freezer:
             synced=synced,
             reserved=_reserve(site, inventory),
         )
+        if outlook is not NO_OUTLOOK:
+            view = foreseen(view, outlook)
         if site.metadata.deletion_timestamp is not None:
             view = replace(view, unschedulable=True)
         self._views[name] = (made_of, view)

@@ -15,7 +15,8 @@ from tradewind.controller import lifecycle
 from tradewind.controller.freeze import Freezer
 from tradewind.controller.store import Store
 from tradewind.placement.engine import plan
-from tradewind.placement.snapshot import Reserve, SiteView, Snapshot
+from tradewind.placement.snapshot import Forecast, Reserve, SiteView, Snapshot
+from tradewind.telemetry.outlook import NO_OUTLOOK, Outlook, SignalForecast
 
 JOB = "batch/v1/Job"
 
@@ -26,6 +27,7 @@ class Scene:
     def __init__(self, *names: str) -> None:
         self.store, self.sites = Store(), Sites()
         self.signals: dict[str, SiteSignals] = {}
+        self.outlooks: dict[str, Outlook] = {}
         self._none = SiteSignals()
         for name in names:
             self.store.sites[name] = compute_site(name)
@@ -38,6 +40,7 @@ class Scene:
             runtime=self.sites.runtimes.get,
             signals=lambda name: self.signals.get(name, self._none),
             default_policy="balanced",
+            outlook=lambda name: self.outlooks.get(name, NO_OUTLOOK),
         )
 
     def freeze(self) -> Snapshot:
@@ -288,3 +291,17 @@ def test_equal_pods_of_many_workloads_are_told_together() -> None:
     for name in ("a", "b", "c"):
         works.decide(scene.store, works.take(scene.store, name), works.part())
     assert told(scene.freeze()) == [("ulanqab", None, 6)]
+
+
+def test_forecasts_and_terms_reach_the_view_and_leave_it() -> None:
+    scene = Scene("ulanqab")
+    before = scene.site()
+    told = SignalForecast(START, 3600, (300.0, 250.0), (280.0, 200.0), (320.0, 300.0), "history")
+    scene.outlooks["ulanqab"] = Outlook({"carbonIntensity": told}, {"up": 2.0})
+    view = scene.site()
+    assert view.carbon_forecast == Forecast(START, 3600, told.values, told.low, told.high)
+    assert (view.price_forecast, view.load_forecast) == (None, None)
+    assert view.term_values == {"up": 2.0}
+    assert scene.site() is view
+    del scene.outlooks["ulanqab"]
+    assert scene.site() == before
