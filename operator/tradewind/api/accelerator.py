@@ -1,10 +1,20 @@
 """AcceleratorClass: one product, in terms that belong to no maker."""
 
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
 
 from tradewind.api.fields import Model, ObjectMeta
+
+
+class Sharing(StrEnum):
+    """How a unit that pods ask for is cut from a chip."""
+
+    EXCLUSIVE = "Exclusive"
+    SHARED = "Shared"
+    PARTITION = "Partition"
+    ANY = "Any"
 
 
 class LabelMatch(Model):

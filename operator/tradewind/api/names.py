@@ -26,6 +26,8 @@ ANNOTATION_SPEC_HASH: Final = f"{GROUP}/spec-hash"
 
 #: Node labels in one language for every maker's chips.
 ACCELERATOR_LABEL_PREFIX: Final = f"accelerator.{GROUP}"
+#: A node's operator names the class of its accelerators; read, never written.
+ANNOTATION_OVERRIDE: Final = f"{ACCELERATOR_LABEL_PREFIX}/override"
 LABEL_ACCELERATOR_CLASS: Final = f"{ACCELERATOR_LABEL_PREFIX}/class"
 LABEL_ACCELERATOR_VENDOR: Final = f"{ACCELERATOR_LABEL_PREFIX}/vendor"
 

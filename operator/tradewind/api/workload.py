@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from tradewind.api.accelerator import Sharing
 from tradewind.api.fields import (
     Condition,
     Duration,
@@ -36,6 +37,10 @@ class AcceleratorRequirement(Model):
     """Least memory of one accelerator, GiB."""
     min_tflops: float | None = Field(None, alias="minTFLOPS", ge=0)
     """Least dense BF16 throughput of one accelerator, TFLOPS."""
+    sharing: Sharing = Sharing.EXCLUSIVE
+    """Exclusive: whole chips. Partition: parts with hardware of their own (MIG, AMD partitions,
+    vNPU). Shared: chips that several pods take turns on (time slicing, MPS). Any: all of these.
+    The name of a part in classes asks for that part, whatever stands here."""
 
 
 class VariantWhen(Model):

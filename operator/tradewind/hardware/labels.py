@@ -1,48 +1,48 @@
-"""Which accelerators a node has, told from its vendor's labels and its allocatable resources.
+"""Which accelerators does a node have, told from its resources and its makers' labels?
 
-A resource name says whose chip it is, by table and never by pattern on `gpu` alone; the vendor's
-labels say which product. What no label tells stays of class `unknown`, with vendor and count: it
-can still be asked for by vendor, and an AcceleratorClass object can name it.
+A resource's name says whose chip it is; labels say which product, by the rules of `evidence.py`:
+the first that names one product decides, and all that follow must agree. Where they do not, nobody
+is believed: the node's units are of class `unknown`, with vendor and count, and the message says
+what contradicts what. An operator's own word goes before all of it: the node's annotation, or an
+AcceleratorClass with a label of its own. Pure.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from enum import StrEnum
 from typing import Final
 
 from tradewind.hardware.catalog import Catalog, HardwareClass
+from tradewind.hardware.cuts import NONE, Cut, cut_of, number
+from tradewind.hardware.evidence import (
+    OVERRIDE_RULE,
+    OWN_RULE,
+    TELLING,
+    VENDOR_RULE,
+    Evidence,
+    amd_device_keys,
+    evidence_for,
+    memory_gib,
+)
+from tradewind.hardware.instances import INSTANCE_TYPE
+from tradewind.hardware.parts import part_name
+from tradewind.hardware.resources import Unit, unit_of, vendor_of
+
+__all__ = ["UNKNOWN", "NodeAccelerators", "Recognition", "identify", "vendor_of"]
 
 UNKNOWN: Final = "unknown"
 
-#: Vendor by resource name. Names that count the same silicon again (neuroncore), or no capacity at
-#: all (monitoring), are left out on purpose.
-_VENDORS: Final = (
-    (re.compile(r"nvidia\.com/(gpu(\.shared)?|mig-\d+g\.\d+gb(\.shared)?)"), "nvidia"),
-    (re.compile(r"amd\.com/(gpu|[a-z]+_nps\d)"), "amd"),
-    (re.compile(r"habana\.ai/gaudi|gpu\.intel\.com/(i915|xe)"), "intel"),
-    (re.compile(r"google\.com/tpu"), "google"),
-    (re.compile(r"aws\.amazon\.com/neuron"), "aws"),
-    (re.compile(r"huawei\.com/(npu|Ascend\w+|ascend-(1980|310))"), "huawei"),
-    (re.compile(r"cambricon\.com/mlu\d*"), "cambricon"),
-    (re.compile(r"hygon\.com/dcu"), "hygon"),
-    (re.compile(r"mthreads\.com/gpu"), "mthreads"),
-    (re.compile(r"metax-tech\.com/gpu"), "metax"),
-    (re.compile(r"iluvatar\.com/gpu"), "iluvatar"),
-    (re.compile(r"enflame\.com/gcu"), "enflame"),
-    (re.compile(r"kunlunxin\.com/xpu"), "kunlunxin"),
-    (re.compile(r"birentech\.com/gpu"), "biren"),
-    (re.compile(r"furiosa\.ai/(rngd|npu)"), "furiosa"),
-    (re.compile(r"rebellions\.ai/(ATOM|REBEL|npu)"), "rebellions"),
-    (re.compile(r"qualcomm\.com/qaic"), "qualcomm"),
-)
+#: Drivers keep some memory to themselves: a whole device reports up to a tenth less than its sheet.
+_MEMORY_TOLERANCE: Final = 0.1
 
-# GPU Feature Discovery marks shared and partitioned devices in the product's own name.
-_SUFFIX = re.compile(r"-(SHARED|MIG-.*)$")
-_MIG_MEMORY = re.compile(r"(?:mig-\d+g\.|-MIG-\d+g\.)(\d+)gb")
 
-#: Makers of whom some products differ in nothing but memory in the labels that name them.
-_AMBIGUOUS_MEMORY_LABEL: Final = "nvidia.com/gpu.memory"
+class Recognition(StrEnum):
+    """How sure it is which product a node has."""
+
+    CLASSIFIED = "Classified"
+    UNCLASSIFIED = "Unclassified"
+    CONFLICT = "Conflict"
+    MIXED = "Mixed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,17 @@ class NodeAccelerators:
 
     Attributes:
         resource_name: by which pods ask for them.
-        class_name: of the catalogue, or `unknown`.
+        class_name: of the catalogue, or `unknown`; of a part where one unit is less than a chip.
         vendor: lower case.
         count: allocatable units.
         memory_gib: of one unit; None when nobody tells.
         selector: node labels that single out nodes of this class; empty when none does.
+        state: how sure that is.
+        rule: number of the rule that decided.
+        way: how units come from chips: none, mig, time-slicing, …
+        devices: physical devices; None when no label tells.
+        told: label that names the product, for a class that is not known; empty when none does.
+        message: what is wrong, for people.
     """
 
     resource_name: str
@@ -64,19 +70,19 @@ class NodeAccelerators:
     count: int
     memory_gib: float | None
     selector: tuple[tuple[str, str], ...] = ()
-
-
-@lru_cache(maxsize=1024)
-def vendor_of(resource_name: str) -> str:
-    """The maker of what a resource counts; empty if it counts no accelerators."""
-    for pattern, vendor in _VENDORS:
-        if pattern.fullmatch(resource_name):
-            return vendor
-    return ""
+    state: Recognition = Recognition.CLASSIFIED
+    rule: str = VENDOR_RULE
+    way: str = NONE
+    devices: int | None = None
+    told: tuple[str, str] = ("", "")
+    message: str = ""
 
 
 def identify(
-    labels: Mapping[str, str], allocatable: Mapping[str, int], catalog: Catalog
+    labels: Mapping[str, str],
+    allocatable: Mapping[str, int],
+    catalog: Catalog,
+    override: str = "",
 ) -> tuple[NodeAccelerators, ...]:
     """The accelerators of a node.
 
@@ -84,73 +90,170 @@ def identify(
         labels: the node's.
         allocatable: units by resource name.
         catalog: the products.
+        override: class that the node's operator names; counts for resources of its vendor.
 
     Returns:
         One entry for each resource that counts accelerators, zero units included, by name.
     """
     found = []
     for resource_name in sorted(allocatable):
-        vendor = vendor_of(resource_name) or _vendor_by_class(resource_name, catalog)
-        if vendor:
-            found.append(_one(resource_name, vendor, allocatable[resource_name], labels, catalog))
+        unit = unit_of(resource_name) or _unit_by_class(resource_name, catalog)
+        if unit is not None:
+            units = allocatable[resource_name]
+            found.append(_one(unit, resource_name, units, labels, catalog, override))
     return tuple(found)
 
 
-def _vendor_by_class(resource_name: str, catalog: Catalog) -> str:
-    """A vendor that only an AcceleratorClass object knows."""
+def _unit_by_class(resource_name: str, catalog: Catalog) -> Unit | None:
+    """A resource that only an AcceleratorClass object knows."""
     if "/" not in resource_name:
-        return ""
-    return next((made.vendor for made in catalog if resource_name in made.resource_names), "")
+        return None
+    vendors = (made.vendor for made in catalog if resource_name in made.resource_names)
+    vendor = next(vendors, None)
+    return Unit(vendor, resource_name) if vendor is not None else None
 
 
-def _one(
-    resource_name: str, vendor: str, count: int, labels: Mapping[str, str], catalog: Catalog
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """The product, or why there is none."""
+
+    found: HardwareClass | None
+    state: Recognition
+    rule: str = VENDOR_RULE
+    selector: tuple[tuple[str, str], ...] = ()
+    message: str = ""
+
+
+def _one(  # noqa: PLR0917 - one node's facts, in the order of `identify`
+    unit: Unit,
+    resource_name: str,
+    units: int,
+    labels: Mapping[str, str],
+    catalog: Catalog,
+    override: str,
 ) -> NodeAccelerators:
-    matches = [
-        (made, rule)
-        for made in catalog
-        if made.vendor == vendor and (rule := _matching_label(made, labels)) is not None
-    ]
-    if len({made.name for made, _ in matches}) > 1:
-        matches = _settle_by_memory(matches, labels)
-    memory_gib = _partition_memory(resource_name, labels)
-    if not matches:
-        return NodeAccelerators(resource_name, UNKNOWN, vendor, count, memory_gib)
-    made, (key, value) = matches[0]
+    cut = cut_of(unit, resource_name, units, labels)
+    verdict = _by_override(unit, override, catalog)
+    if verdict is None:
+        verdict = _check(_decide(unit, resource_name, labels, catalog), unit, units, cut, labels)
+    class_name = part_name(verdict.found.name if verdict.found else UNKNOWN, cut.profile)
+    known = catalog.get(class_name)
+    memory = known.memory_gib if known else _memory_of_unknown(unit, cut, labels)
     return NodeAccelerators(
         resource_name=resource_name,
-        class_name=made.name,
-        vendor=vendor,
-        count=count,
-        memory_gib=memory_gib if memory_gib is not None else made.memory_gib,
-        selector=((key, value),),
+        class_name=class_name,
+        vendor=unit.vendor,
+        count=units,
+        memory_gib=memory if memory is not None and memory == memory else None,  # noqa: PLR0124
+        selector=(*verdict.selector, *cut.selector) if verdict.selector else (),
+        state=verdict.state,
+        rule=verdict.rule,
+        way=cut.way,
+        devices=cut.devices,
+        told=("", "") if verdict.found else _told(unit, labels),
+        message=verdict.message,
     )
 
 
-def _matching_label(made: HardwareClass, labels: Mapping[str, str]) -> tuple[str, str] | None:
-    """The label of the node that says it is this product, as it stands on the node."""
-    for key, values in made.match:
-        value = labels.get(key)
-        if value is not None and (not values or _SUFFIX.sub("", value) in values):
-            return key, value
-    return None
+def _by_override(unit: Unit, override: str, catalog: Catalog) -> _Verdict | None:
+    named = catalog.get(override) if override else None
+    if named is None or named.vendor != unit.vendor:
+        return None
+    return _Verdict(named, Recognition.CLASSIFIED, OVERRIDE_RULE)
 
 
-def _settle_by_memory(
-    matches: list[tuple[HardwareClass, tuple[str, str]]], labels: Mapping[str, str]
-) -> list[tuple[HardwareClass, tuple[str, str]]]:
-    """Of products with the same label, the one whose memory the node reports; else none."""
-    reported = labels.get(_AMBIGUOUS_MEMORY_LABEL, "")
-    if not reported.isdecimal():
-        return []
-    gib = int(reported) / 1024
-    near = [match for match in matches if abs(match[0].memory_gib - gib) <= 0.1 * gib]
-    return near if len({made.name for made, _ in near}) == 1 else []
+def _decide(
+    unit: Unit, resource_name: str, labels: Mapping[str, str], catalog: Catalog
+) -> _Verdict:
+    """The first evidence for one product decides; the others must allow it."""
+    evidence = evidence_for(unit, resource_name, labels, catalog)
+    reported = memory_gib(unit.vendor, labels)
+    first = next((e for e in evidence if len(_narrowed(e, reported)) == 1), None)
+    if first is None:
+        return _Verdict(None, Recognition.UNCLASSIFIED, message=_undecided(evidence))
+    (found,) = _narrowed(first, reported)
+    against = next((e for e in evidence if found not in e.classes), None)
+    if against is not None and first.rule != OWN_RULE:
+        return _Verdict(None, Recognition.CONFLICT, message=_contradiction(first, against))
+    return _Verdict(found, Recognition.CLASSIFIED, first.rule, first.selector)
 
 
-def _partition_memory(resource_name: str, labels: Mapping[str, str]) -> float | None:
-    """Memory of a MIG instance, which is what one unit is then."""
-    match = _MIG_MEMORY.search(resource_name) or _MIG_MEMORY.search(
-        labels.get("nvidia.com/gpu.product", "")
+def _narrowed(evidence: Evidence, reported_gib: float | None) -> tuple[HardwareClass, ...]:
+    """Of several products that share a label, those whose memory the node reports."""
+    if len(evidence.classes) == 1 or reported_gib is None:
+        return evidence.classes
+    return tuple(made for made in evidence.classes if _memory_fits(made, reported_gib))
+
+
+def _memory_fits(made: HardwareClass, reported_gib: float) -> bool:
+    return abs(made.memory_gib - reported_gib) <= _MEMORY_TOLERANCE * made.memory_gib
+
+
+def _check(
+    verdict: _Verdict, unit: Unit, units: int, cut: Cut, labels: Mapping[str, str]
+) -> _Verdict:
+    """Refuse a product that the node's other figures contradict."""
+    if cut.broken:
+        return _Verdict(None, Recognition.CONFLICT, message=cut.broken)
+    mixed = _mixture(unit, units, cut, labels)
+    if mixed:
+        return _Verdict(None, Recognition.MIXED, message=mixed)
+    found = verdict.found
+    if found is None or verdict.rule == OWN_RULE or cut.way in {"mig", "partition", "vnpu"}:
+        return verdict
+    reported = memory_gib(unit.vendor, labels)
+    if reported is not None and not _memory_fits(found, reported):
+        message = (
+            f"labels tell {found.name} with {found.memory_gib:g} GiB and a memory of "
+            f"{reported:.1f} GiB"
+        )
+        return _Verdict(None, Recognition.CONFLICT, message=message)
+    return verdict
+
+
+def _mixture(unit: Unit, units: int, cut: Cut, labels: Mapping[str, str]) -> str:
+    """What tells that a node's chips of one resource are not all of one product."""
+    if unit.vendor == "amd":
+        kinds = {key.rpartition(".")[2] for key in amd_device_keys(labels)}
+        return f"its devices differ: {', '.join(sorted(kinds))}" if len(kinds) > 1 else ""
+    if unit.vendor != "nvidia" or unit.part or cut.way == "mig" or cut.devices is None:
+        return ""
+    times = number(labels, "nvidia.com/gpu.replicas") or 1
+    if cut.profile.startswith("shared-"):
+        times = max(times, int(cut.profile.removeprefix("shared-")))
+    if units <= cut.devices * times:
+        return ""
+    return (
+        f"nvidia.com/gpu.count tells {cut.devices} device(s) of one product, and the node offers "
+        f"{units}: GPUs of several products, or a layer that shares them without a label"
     )
-    return float(match[1]) if match else None
+
+
+def _memory_of_unknown(unit: Unit, cut: Cut, labels: Mapping[str, str]) -> float | None:
+    if cut.profile.startswith("mig-") and cut.way == "mig":
+        return float(cut.profile.partition("g.")[2].partition("gb")[0])
+    return None if cut.profile else memory_gib(unit.vendor, labels)
+
+
+def _told(unit: Unit, labels: Mapping[str, str]) -> tuple[str, str]:
+    """The label that an AcceleratorClass could go by."""
+    for key in (*TELLING.get(unit.vendor, ()), INSTANCE_TYPE):
+        if labels.get(key):
+            return key, labels[key]
+    return "", ""
+
+
+def _undecided(evidence: Sequence[Evidence]) -> str:
+    if not evidence:
+        return ""
+    first = evidence[0]
+    names = ", ".join(made.name for made in first.classes)
+    return f"{first.key}={first.value} may be any of {names}, and no memory label tells which"
+
+
+def _contradiction(first: Evidence, against: Evidence) -> str:
+    def says(item: Evidence) -> str:
+        what = f"{item.key}={item.value}" if item.key else f"the resource's name ({item.value})"
+        return f"{what} tells {' or '.join(made.name for made in item.classes)}"
+
+    return f"{says(first)}, but {says(against)}"

@@ -14,6 +14,7 @@ from typing import Any
 from tradewind.api.names import NEUTRAL_ACCELERATOR
 from tradewind.api.workload import Variant, VariantContainer
 from tradewind.base.errors import TemplateRefusedError
+from tradewind.hardware.resources import own_taints
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +66,15 @@ def translate_pod_template(
 def _tolerate_own_taint(spec: dict[str, Any], resource_name: str) -> None:
     """Let the pods onto nodes that keep everybody off who does not ask for the resource.
 
-    Such nodes are tainted by the resource's name. The admission plugin ExtendedResourceToleration
+    Such nodes are tainted by the name of their resource, or of the whole chip's where that is cut.
+    The admission plugin ExtendedResourceToleration
     would add the same; not every site has it on, and placement counts on it.
     """
     tolerations = [*(spec.get("tolerations") or ())]
-    own = {"key": resource_name, "operator": "Exists"}
-    if own not in tolerations:
-        spec["tolerations"] = [*tolerations, own]
+    own = [{"key": key, "operator": "Exists"} for key in sorted(own_taints(resource_name))]
+    missing = [toleration for toleration in own if toleration not in tolerations]
+    if missing:
+        spec["tolerations"] = [*tolerations, *missing]
 
 
 def _variant_for(hardware: SiteHardware, variants: Iterable[Variant]) -> Variant | None:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tradewind.api.accelerator import Sharing
 from tradewind.hardware.catalog import Catalog, HardwareClass
 from tradewind.hardware.labels import vendor_of
+from tradewind.hardware.parts import SEPARATOR, base_class, sharing_of
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.plan import RefusalReason
 from tradewind.placement.shapes import Shape
-from tradewind.placement.snapshot import SiteAccelerator
+from tradewind.placement.snapshot import Pricing, SiteAccelerator
 from tradewind.placement.table import F64, Column, SiteTable, clean
 
 
@@ -110,7 +112,7 @@ class Chips:
             [
                 math.nan
                 if accelerator is None
-                else clean(table.sites[s].pricing.accelerator_hour.get(accelerator.class_name))
+                else _stated_price(table.sites[s].pricing, accelerator.class_name, catalog)
                 for s, accelerator in zip(
                     table.row_site.tolist(), table.row_accelerator, strict=True
                 )
@@ -121,11 +123,21 @@ class Chips:
         self.price_hour = np.where(self.price_stated, stated, listed)
 
 
+def _stated_price(pricing: Pricing, class_name: str, catalog: Catalog) -> float:
+    """What a site charges for one unit, USD an hour; of a part, its share of the chip's price."""
+    own = pricing.accelerator_hour.get(class_name)
+    if own is not None or not pricing.accelerator_hour:
+        return clean(own)
+    found = catalog.get(class_name)
+    whole = clean(pricing.accelerator_hour.get(base_class(class_name)))
+    return whole * found.share if found else math.nan
+
+
 def _column(values: Sequence[float]) -> F64:
     return np.array(values, np.float64)
 
 
-def chip_refusal(
+def chip_refusal(  # noqa: PLR0911 - a reason each
     shape: Shape, named: frozenset[str], chip: Chip, catalog: Catalog
 ) -> RefusalReason | None:
     """Why an accelerator will not do for a shape; None when it will.
@@ -146,6 +158,8 @@ def chip_refusal(
         return RefusalReason.CLASS
     if need.vendors and chip.vendor not in need.vendors:
         return RefusalReason.VENDOR
+    if neutral and not _cut_as_asked(shape, chip):
+        return RefusalReason.SHARING
     # Written so that NaN, "not known", refuses.
     if need.min_memory_gib and not chip.memory_gib >= need.min_memory_gib:
         return RefusalReason.CHIP_MEMORY
@@ -154,10 +168,18 @@ def chip_refusal(
     return None
 
 
+def _cut_as_asked(shape: Shape, chip: Chip) -> bool:
+    """Whether units of this sort will do; a class that is named as a part asks for itself."""
+    sharing, need = sharing_of(chip.class_name), shape.accelerator
+    if sharing is Sharing.SHARED and any(pod.accelerators > 1 for pod in shape.demand.pods):
+        return False  # two shares may be of one chip: they are no more than one
+    return need.sharing in {Sharing.ANY, sharing} or chip.class_name in need.classes
+
+
 def is_of_class(class_name: str, asked: str, catalog: Catalog) -> bool:
     """Whether a class is what was asked for: that very class, or one of the family named so.
 
-    A name that is a class of the catalogue means that class only.
+    A name that is a class of the catalogue means that class only. Parts are of their chip's class.
 
     >>> from tradewind.hardware.catalog import builtin_catalog
     >>> is_of_class("huawei-ascend-910b3", "huawei-ascend-910b", builtin_catalog())
@@ -165,6 +187,7 @@ def is_of_class(class_name: str, asked: str, catalog: Catalog) -> bool:
     >>> is_of_class("nvidia-a100-sxm-80gb", "nvidia-a10", builtin_catalog())
     False
     """
+    class_name = class_name if SEPARATOR in asked else base_class(class_name)
     if class_name == asked:
         return True
     rest = class_name.removeprefix(asked)

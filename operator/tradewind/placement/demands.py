@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tradewind.api.demand import Demand, PodDemand
 from tradewind.api.fields import Taint
+from tradewind.hardware.resources import own_taints
 from tradewind.placement.snapshot import SiteAccelerator
 from tradewind.placement.taints import untolerated
 
@@ -46,8 +47,9 @@ class PodNeed:
 
     def blocking(self, taints: tuple[Taint, ...]) -> Taint | None:
         """The taint that keeps such a pod away, if any."""
-        own = self.resource_name if self.pod.accelerators > 0 else ""
-        return untolerated((taint for taint in taints if taint.key != own), self.pod.tolerations)
+        own = own_taints(self.resource_name) if self.pod.accelerators > 0 else frozenset()
+        others = (taint for taint in taints if taint.key not in own)
+        return untolerated(others, self.pod.tolerations)
 
 
 def wants_accelerators(demand: Demand, accelerator_resources: frozenset[str]) -> bool:

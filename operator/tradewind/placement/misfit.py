@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from datetime import UTC, timedelta
 
+from tradewind.api.accelerator import Sharing
 from tradewind.placement.chips import Chip
 from tradewind.placement.demands import named_resources
 from tradewind.placement.feasibility import Evaluation
@@ -35,6 +36,8 @@ def misfit(
             message = f"needs {_any_of(need.classes)}; site has {has}"
         case RefusalReason.VENDOR:
             message = f"needs a chip by {_any_of(need.vendors)}; site has {has}"
+        case RefusalReason.SHARING:
+            message = f"{_cut_asked(found)}; site has {has}"
         case RefusalReason.CHIP_MEMORY:
             return _short(site, reason, need.min_memory_gib, "GiB a chip", chips)
         case RefusalReason.CHIP_SPEED:
@@ -51,6 +54,15 @@ def misfit(
             what = f"{units} accelerators" if units else names
             return Refusal(site.name, reason, f"needs {what}; site has none", units or None, 0)
     return Refusal(site.name, reason, message)
+
+
+def _cut_asked(found: Evaluation) -> str:
+    sharing = found.shape.accelerator.sharing
+    most = max((pod.accelerators for pod in found.shape.demand.pods), default=0)
+    if sharing in {Sharing.SHARED, Sharing.ANY} and most > 1:
+        return f"needs {most} accelerators in a pod, which shares of a chip are not"
+    what = {Sharing.EXCLUSIVE: "whole chips", Sharing.PARTITION: "partitions of chips"}
+    return f"needs {what.get(sharing, 'shares of chips')} (accelerator.sharing: {sharing.value})"
 
 
 def _any_of(names: tuple[str, ...]) -> str:

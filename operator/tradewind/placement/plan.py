@@ -43,6 +43,7 @@ class RefusalReason(Enum):
     NO_ACCELERATOR = "NoAccelerator"
     CLASS = "AcceleratorClassMismatch"
     VENDOR = "AcceleratorVendorMismatch"
+    SHARING = "SharingMismatch"
     CHIP_MEMORY = "AcceleratorMemoryTooSmall"
     CHIP_SPEED = "AcceleratorTooSlow"
     RESOURCE = "ResourceNotOffered"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType
 
+from tradewind.api.accelerator import Sharing
 from tradewind.api.demand import Demand
 from tradewind.api.fields import LabelSelectorRequirement, Taint, Toleration
 from tradewind.api.inventory import NodeShape
@@ -61,7 +62,8 @@ class SiteAccelerator:
     """What is known of one accelerator class at a site, whether or not any is free.
 
     Args:
-        class_name: of the catalogue, or `unknown`.
+        class_name: of the catalogue, or `unknown`; that of a part (`hardware.parts`) where one
+            unit is less than a chip.
         resource_name: by which pods ask for it there.
         vendor: `nvidia`, `huawei`, …; empty when not known.
         allocatable: units at the site, free or not; None when not counted.
@@ -160,6 +162,7 @@ class AcceleratorNeed:
     vendors: tuple[str, ...] = ()
     min_memory_gib: float | None = None
     min_tflops: float | None = None
+    sharing: Sharing = Sharing.EXCLUSIVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,9 @@ def workload_view(
 
 
 def _accelerator_need(spec: AcceleratorRequirement) -> AcceleratorNeed:
-    return AcceleratorNeed(spec.classes, spec.vendors, spec.min_memory_gib, spec.min_tflops)
+    return AcceleratorNeed(
+        spec.classes, spec.vendors, spec.min_memory_gib, spec.min_tflops, spec.sharing
+    )
 
 
 def _placement_need(spec: PlacementSpec) -> PlacementNeed:

@@ -239,7 +239,13 @@ class Inventory:
             if taint.effect == "NoSchedule" or taint.effect == "NoExecute"  # noqa: PLR1714 - typed
         )
         row.allocatable = _read_allocatable(node)
-        row.accelerators = identify(node.metadata.labels or {}, row.allocatable, self._catalog())
+        annotations = node.metadata.annotations
+        row.accelerators = identify(
+            node.metadata.labels or {},
+            row.allocatable,
+            self._catalog(),
+            annotations.override if annotations else "",
+        )
 
     def _reshape(self, row: _Row) -> None:
         self._view = None

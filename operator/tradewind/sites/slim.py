@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from tradewind.api.names import ANNOTATION_OVERRIDE
+
 
 class Slim(msgspec.Struct, rename="camel", kw_only=True):
     """Decodes camelCase, and is blind to fields it does not name."""
@@ -51,13 +53,20 @@ class NodeStatus(Slim):
     conditions: list[NodeCondition] | None = None
 
 
+class NodeAnnotations(Slim):
+    """The one annotation of a node that is read: all of them can be long."""
+
+    override: str = msgspec.field(default="", name=ANNOTATION_OVERRIDE)
+
+
 class NodeMetadata(Slim):
-    """A node's metadata, without its annotations: they can be long."""
+    """A node's metadata."""
 
     name: str
     uid: str = ""
     resource_version: str = ""
     labels: dict[str, str] | None = None
+    annotations: NodeAnnotations | None = None
 
 
 class Node(Slim):

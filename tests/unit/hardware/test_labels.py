@@ -51,7 +51,8 @@ def test_a_makers_own_labels_tell_the_class(
 def test_a_shared_device_is_of_the_class_that_it_is_a_share_of() -> None:
     labels = {"nvidia.com/gpu.product": "NVIDIA-L4-SHARED"}
     found = one(labels, {"nvidia.com/gpu": 80})
-    assert found.class_name == "nvidia-l4"
+    assert found.class_name == "nvidia-l4/shared"
+    assert found.memory_gib is None  # nobody tells of how many
     assert found.selector == (("nvidia.com/gpu.product", "NVIDIA-L4-SHARED"),)
 
 
@@ -64,7 +65,7 @@ def test_a_shared_device_is_of_the_class_that_it_is_a_share_of() -> None:
 )
 def test_a_mig_instance_has_its_own_memory(labels: dict[str, str], resource: str) -> None:
     found = one(labels, {resource: 2})
-    assert (found.class_name, found.memory_gib) == ("nvidia-a100-sxm-80gb", 40)
+    assert (found.class_name, found.memory_gib) == ("nvidia-a100-sxm-80gb/mig-3g.40gb", 40)
 
 
 @pytest.mark.parametrize(

@@ -226,3 +226,15 @@ def recount(seen: Inventory, nodes: dict[str, Node], pods: dict[str, Pod]) -> No
     assert {uid: seen.bound(uid) for uid in ("w1", "w2")} == {
         uid: bound[uid] for uid in ("w1", "w2")
     }
+
+
+def test_a_nodes_operator_may_name_the_class_of_its_chips() -> None:
+    seen = inventory()
+    told = node("a")
+    raw = msgspec.to_builtins(told)
+    raw["metadata"]["annotations"] = {
+        "accelerator.tradewind.dev/override": "nvidia-h200-sxm",
+        "something.example/else": "long",
+    }
+    seen.on_node(None, msgspec.convert(raw, Node))
+    assert [found.class_name for found in seen.view().classes] == ["nvidia-h200-sxm"]
