@@ -18,13 +18,16 @@ from tradewind.api.fields import (
 )
 from tradewind.api.inventory import NodeShape
 from tradewind.api.policy import PolicySpec
+from tradewind.api.queue import QueueSpec, Quota
 from tradewind.api.site import SignalState
 from tradewind.hardware.catalog import builtin_catalog
 from tradewind.placement.plan import Assignment, Plan, Waiting
 from tradewind.placement.snapshot import (
     AcceleratorNeed,
     Assumed,
+    CurrentPart,
     Pricing,
+    QueueView,
     SignalValue,
     SiteAccelerator,
     SiteName,
@@ -187,6 +190,15 @@ class WorkloadBuilder:
         )
         return self.but(runtime=runtime)
 
+    def at(
+        self, where: str, class_name: str | None = H100, *, ago_h: float = 1, epoch: int = 1
+    ) -> "WorkloadBuilder":
+        """It runs at a site, since so many hours."""
+        started = NOW - timedelta(hours=ago_h)
+        pods = self.view.demand.replicas
+        part = CurrentPart(SiteName(where), class_name, pods, epoch, started)
+        return self.but(current=(*self.view.current, part), epoch=epoch)
+
     def but(self, **changes: object) -> "WorkloadBuilder":
         """The same workload with other fields of its view."""
         return WorkloadBuilder(replace(self.view, **changes))  # type: ignore[arg-type]
@@ -215,14 +227,42 @@ def snapshot(
     *,
     prices: PolicySpec = PRICES,
     assumed: Iterable[Assumed] = (),
+    **more: object,
 ) -> Snapshot:
-    """A snapshot with one policy, `balanced`, and the built-in catalogue."""
+    """A snapshot with one policy, `balanced`, and the built-in catalogue; `more` are its fields."""
     return Snapshot(
         sites=tuple(s.view if isinstance(s, SiteBuilder) else s for s in sites),
         pending=tuple(w.view if isinstance(w, WorkloadBuilder) else w for w in pending),
         policies={POLICY: prices},
         catalog=builtin_catalog(),
         assumed=tuple(assumed),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def quota(nominal: int, borrow: int | None = None, class_name: str = "", vendor: str = "") -> Quota:
+    """A quota; without class and vendor of any accelerators."""
+    return Quota(
+        class_name=SHORT.get(class_name, class_name),
+        vendor=vendor,
+        nominal=nominal,
+        borrowing_limit=borrow,
+    )
+
+
+def queue(
+    *quotas: Quota,
+    held: Mapping[str, int] | None = None,
+    spent: float = 0,
+    kg: float = 0,
+    **spec: object,
+) -> QueueView:
+    """A queue with quotas, what it holds by short name of the class, and further spec fields."""
+    return QueueView(
+        QueueSpec(quotas=quotas, **spec),  # type: ignore[arg-type]
+        held_units={SHORT.get(name, name): units for name, units in (held or {}).items()},
+        spent_usd=spent,
+        spent_carbon_kg=kg,
     )
 
 

@@ -26,3 +26,35 @@ class NodeShape:
     taints: tuple[Taint, ...] = ()
     nodes: int = 1
     other_resources: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPods:
+    """What the pods of one Tradewind workload hold on a node, all of them together.
+
+    Attributes:
+        uid: of the AIWorkload.
+        pods: how many.
+        cpu_millis: they request.
+        memory_bytes: they request.
+        resources: (extended resource, amount) they request, sorted.
+    """
+
+    uid: str
+    pods: int
+    cpu_millis: int
+    memory_bytes: int
+    resources: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Occupied:
+    """Nodes, all alike, on which pods of Tradewind's workloads stand.
+
+    Attributes:
+        node: what is left on them, and how many there are; they are among the site's node shapes.
+        held: by whom, sorted by uid.
+    """
+
+    node: NodeShape
+    held: tuple[HeldPods, ...]

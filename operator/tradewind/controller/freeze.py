@@ -93,6 +93,7 @@ class Freezer:
             reachable=reachable,
             synced=synced,
             reserved=_reserve(site, inventory),
+            occupied=inventory.occupied,
         )
         if outlook is not NO_OUTLOOK:
             view = foreseen(view, outlook)

@@ -11,6 +11,7 @@ from tradewind.placement.capacity import Ledger
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.explain import Explainer, verdict_of
 from tradewind.placement.feasibility import Evaluation, Evaluator
+from tradewind.placement.limits import Limits, lot_of
 from tradewind.placement.plan import (
     NO_SITE,
     Assignment,
@@ -21,9 +22,10 @@ from tradewind.placement.plan import (
     Verdict,
     Waiting,
 )
-from tradewind.placement.rounds import rounds
+from tradewind.placement.queues import Queues
+from tradewind.placement.rounds import Schedule
 from tradewind.placement.shapes import Shape, shape_of
-from tradewind.placement.snapshot import Snapshot, WorkloadView
+from tradewind.placement.snapshot import Snapshot, Uid, WorkloadView
 from tradewind.placement.table import SiteTable
 
 DEFAULT_CONFIG = EngineConfig()
@@ -44,15 +46,26 @@ def plan(snapshot: Snapshot, now: datetime, config: EngineConfig = DEFAULT_CONFI
         return Plan(serial=snapshot.serial)
     cycle = _Cycle(snapshot, now, config)
     assignments: list[Assignment] = []
-    waiting: list[Waiting] = []
-    for competing in rounds(snapshot.pending):
+    waiting: dict[Uid, Waiting] = {}
+    queues = Queues(snapshot)
+    admitted = []
+    for workload in snapshot.pending:
+        if (refusal := queues.refusal(workload)) is None:
+            admitted.append(workload)
+        else:
+            waiting[workload.uid] = _refused(workload, refusal)
+    schedule = Schedule(queues, admitted)
+    for competing in schedule:
+        limits = Limits(competing, cycle.chips, snapshot.catalog)
         for workload in competing.workloads:
-            outcome = cycle.decide(workload)
+            outcome = cycle.decide(workload, limits)
             if isinstance(outcome, Assignment):
                 assignments.append(outcome)
+                waiting.pop(workload.uid, None)
+                schedule.record(workload, (outcome,))
             else:
-                waiting.append(outcome)
-    return Plan(tuple(assignments), tuple(waiting), serial=snapshot.serial)
+                waiting[workload.uid] = outcome
+    return Plan(tuple(assignments), tuple(waiting.values()), serial=snapshot.serial)
 
 
 class _Cycle:
@@ -64,10 +77,11 @@ class _Cycle:
         self._table = SiteTable(snapshot.sites)
         self._ledger = Ledger(self._table, snapshot.assumed)
         self._evaluator = Evaluator(self._table, snapshot.catalog, now, config)
-        self._explainer = Explainer(self._table, self._evaluator.chips)
+        self.chips = self._evaluator.chips
+        self._explainer = Explainer(self._table, self.chips)
         self._evaluations: dict[Shape, Evaluation] = {}
 
-    def decide(self, workload: WorkloadView) -> Assignment | Waiting:
+    def decide(self, workload: WorkloadView, limits: Limits) -> Assignment | Waiting:
         policy = self._snapshot.policies.get(workload.policy)
         if policy is None:
             return _without_policy(workload)
@@ -78,8 +92,10 @@ class _Cycle:
             self._evaluations[shape] = found
         else:
             found.refresh(self._table, self._ledger)
-        place = found.best()
-        why = self._explainer.explain(found, self._ledger, place)
+        lot = lot_of(found.rows, found.needs, found.costs) if limits.any(workload.queue) else None
+        closed = limits.closed(workload.queue, lot) if lot else None
+        place = found.best(closed.where if closed else None)
+        why = self._explainer.explain(found, self._ledger, place, closed)
         if place is None or why.chosen is None:
             return Waiting(workload.uid, verdict_of(why.refused), why)
         row = int(found.rows[place])
@@ -87,6 +103,8 @@ class _Cycle:
             raise AssertionError(
                 f"{workload.uid}: the ledger refused a gang that it said would fit"
             )
+        if lot is not None:
+            limits.take(workload.queue, lot, place)
         accelerator = self._table.row_accelerator[row]
         return Assignment(
             uid=workload.uid,
@@ -102,9 +120,16 @@ class _Cycle:
 
 
 def _without_policy(workload: WorkloadView) -> Waiting:
-    refusal = Refusal(
-        NO_SITE,
-        RefusalReason.NO_POLICY,
-        f"there is no PlacementPolicy {workload.policy!r}",
+    return _refused(
+        workload,
+        Refusal(
+            NO_SITE,
+            RefusalReason.NO_POLICY,
+            f"there is no PlacementPolicy {workload.policy!r}",
+        ),
     )
+
+
+def _refused(workload: WorkloadView, refusal: Refusal) -> Waiting:
+    """Work that no site is asked about."""
     return Waiting(workload.uid, Verdict.NEVER, Explanation(workload.policy, None, (), (refusal,)))

@@ -15,6 +15,7 @@ from tradewind.placement.capacity import CapacityView, Ledger
 from tradewind.placement.chips import Chips
 from tradewind.placement.demands import needs_on
 from tradewind.placement.feasibility import NONE, REASONS, Evaluation
+from tradewind.placement.limits import Closed
 from tradewind.placement.misfit import misfit
 from tradewind.placement.plan import (
     Assignment,
@@ -28,7 +29,7 @@ from tradewind.placement.plan import (
 )
 from tradewind.placement.rules import SITE_RULES
 from tradewind.placement.shortage import Place, shortage
-from tradewind.placement.table import SiteTable
+from tradewind.placement.table import Mask, SiteTable
 from tradewind.placement.taints import show, untolerated
 
 #: What a status holds at most, so that it stays small whatever the federation's size.
@@ -45,28 +46,44 @@ class Explainer:
         self._table = table
         self._chips = chips
 
-    def explain(self, found: Evaluation, ledger: Ledger, chosen: int | None) -> Explanation:
+    def explain(
+        self,
+        found: Evaluation,
+        ledger: Ledger,
+        chosen: int | None,
+        closed: Closed | None = None,
+    ) -> Explanation:
         """Explain a choice, before the ledger takes it.
 
         Args:
             found: of the workload's shape, refreshed.
             ledger: what is free.
             chosen: place of the chosen row on R'; None when the workload waits.
+            closed: rows that its queue may not take; None: it may take all.
         """
         table = self._table
         fits = found.order[found.gangs[found.order] > 0]
+        if closed is not None:
+            fits = fits[~closed.where[fits]]
         others = fits if chosen is None else fits[fits != chosen]
         refused = np.ones(len(table.sites), bool)
         refused[table.row_site[found.rows[fits]]] = False
         sites = np.flatnonzero(refused)
         view = ledger.view()
+        had_room = found.gangs > 0  # as of now: `found` goes on with the cycle
         return Explanation(
             policy=found.shape.policy,
             chosen=None if chosen is None else self._candidate(found, chosen),
             alternatives=LazySequence(
                 len(others), lambda i: self._candidate(found, int(others[i]))
             ),
-            refused=LazySequence(len(sites), lambda i: self._refusal(found, view, int(sites[i]))),
+            refused=LazySequence(
+                len(sites),
+                lambda i: (
+                    self._closed(found, had_room, closed, int(sites[i]))
+                    or self._refusal(found, view, int(sites[i]))
+                ),
+            ),
         )
 
     def _candidate(self, found: Evaluation, place: int) -> Candidate:
@@ -84,6 +101,17 @@ class Explainer:
             energy_kwh=float(costs.energy_kwh[place]),
             carbon_kg=float(costs.carbon_kg[place]),
         )
+
+    def _closed(
+        self, found: Evaluation, had_room: Mask, closed: Closed | None, site: int
+    ) -> Refusal | None:
+        """Why the queue may not have a site that has room; None when room is what is missing."""
+        if closed is None:
+            return None
+        here = (self._table.row_site[found.rows] == site) & had_room & closed.where
+        if not here.any():
+            return None
+        return closed.refusal(int(here.argmax()), self._table.sites[site].name)
 
     def _refusal(self, found: Evaluation, view: CapacityView, site: int) -> Refusal:
         """Why a site is refused; of several classes there, the nearest miss."""

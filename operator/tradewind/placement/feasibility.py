@@ -73,9 +73,15 @@ class Evaluation:
     seen: I64
     late_s: Mapping[int, float]
 
-    def best(self) -> int | None:
-        """The place on R' of the cheapest row with room; None when there is none."""
+    def best(self, closed: Mask | None = None) -> int | None:
+        """The place on R' of the cheapest row with room; None when there is none.
+
+        Args:
+            closed: (R',) rows that are not to be had; None: all are open.
+        """
         fits = self.gangs[self.order] > 0
+        if closed is not None:
+            fits &= ~closed[self.order]
         return int(self.order[int(fits.argmax())]) if fits.any() else None
 
     def refresh(self, table: SiteTable, ledger: Ledger) -> None:

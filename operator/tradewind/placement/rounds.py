@@ -1,15 +1,23 @@
 """Who competes with whom, and for how much? Pending workloads in rounds, one after the other.
 
 A round's workloads are placed together, as well as can be for all of them; what a round took is not
-there for the next. Priorities are strict tiers: a lower one never costs a higher one anything.
+there for the next. Two stages: first what queues are promised by their quotas, then everything that
+is not promised, borrowing included. Within a stage priorities are strict tiers: a lower one never
+costs a higher one anything. Within a tier queues take turns by their weighted share; what their
+turns put beyond the federation's capacity competes after the rest.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from tradewind.placement.budgets import Purse, bill_usd
+from tradewind.placement.demands import wants_accelerators
+from tradewind.placement.plan import Assignment
+from tradewind.placement.queues import PLENTY, Queues
 from tradewind.placement.shapes import in_order
-from tradewind.placement.snapshot import WorkloadView
+from tradewind.placement.snapshot import Uid, WorkloadView
+from tradewind.placement.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +27,18 @@ class Allowance:
     Args:
         queue: name of the ComputeQueue.
         units: accelerators, of those that the next two fields admit.
-        class_name: AcceleratorClass; empty with an empty vendor: any.
+        class_name: AcceleratorClass, or a family of them; empty with an empty vendor: any.
         vendor: maker; empty: any.
+        held: accelerators that the queue holds of them already, for messages.
+        most: how many it may hold, for messages.
     """
 
     queue: str
     units: int
     class_name: str = ""
     vendor: str = ""
+    held: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +46,131 @@ class Round:
     """Workloads that are placed together.
 
     Args:
-        workloads: in the order in which equals choose.
+        workloads: in the order in which they choose: where capacity is short, an earlier one has
+            the right of way.
         allowances: all of them hold; a queue without any is not limited.
+        purses: what queues may still spend; a queue without any is not limited.
+        promised: the workloads take what their queues are promised. Row classes for which a queue
+            has no promise are closed to it by allowances of nothing.
+        returns: what finds no place comes again in a later round.
     """
 
     workloads: tuple[WorkloadView, ...]
     allowances: tuple[Allowance, ...] = ()
+    purses: tuple[Purse, ...] = ()
+    promised: bool = False
+    returns: bool = False
 
 
-def rounds(pending: Iterable[WorkloadView]) -> Iterator[Round]:
-    """One round for each priority, the highest first."""
-    for _, tier in groupby(in_order(pending), key=lambda workload: workload.priority):
-        yield Round(tuple(tier))
+class Schedule:
+    """The rounds of a cycle.
+
+    The solver takes a round, places what it can, tells `record` of it, and takes the next: what
+    rounds hold depends on what earlier ones took.
+
+    Args:
+        queues: as they stand.
+        pending: admitted by their queues.
+    """
+
+    def __init__(self, queues: Queues, pending: Iterable[WorkloadView]) -> None:
+        self._queues = queues
+        self._pending = in_order(pending)
+        self._placed: set[Uid] = set()
+        self._plain = len({workload.queue for workload in self._pending}) <= 1
+        names = {workload.queue for workload in self._pending}
+        self._limited = any(_is_limited(queues, name) for name in names)
+
+    def record(self, workload: WorkloadView, parts: Iterable[Assignment]) -> None:
+        """Count a placement: all parts of one workload."""
+        self._placed.add(workload.uid)
+        if self._plain and not self._limited:
+            return
+        queue = self._queues.standings[workload.queue]
+        for part in parts:
+            count_in(self._queues, queue.name, workload, part)
+
+    def __iter__(self) -> Iterator[Round]:
+        if any(queue.spec.quotas for queue in self._queues.standings.values()):
+            resources = frozenset(resource for _, resource in self._queues.accelerators)
+            promised = [
+                workload
+                for workload in self._pending
+                if self._queues.standings[workload.queue].lines
+                and wants_accelerators(workload.demand, resources)
+            ]
+            for tier in _tiers(promised):
+                yield from self._tier(tier, promised=True)
+        for tier in _tiers(w for w in self._pending if w.uid not in self._placed):
+            yield from self._tier(tier, promised=False)
+
+    def _tier(self, tier: list[WorkloadView], *, promised: bool) -> Iterator[Round]:
+        if self._plain:
+            yield self._round(tier, promised=promised, returns=promised)
+            return
+        first, others = Turns(self._queues).split(tier)
+        if first:
+            yield self._round(first, promised=promised, returns=promised or bool(others))
+        if others:
+            left = [w for w in first if w.uid not in self._placed]
+            yield self._round([*left, *others], promised=promised, returns=promised)
+
+    def _round(self, workloads: list[WorkloadView], *, promised: bool, returns: bool) -> Round:
+        names = sorted({workload.queue for workload in workloads})
+        standings = [self._queues.standings[name] for name in names]
+        return Round(
+            workloads=tuple(workloads),
+            allowances=tuple(
+                allowance
+                for queue in standings
+                for allowance in allowances_of(self._queues, queue.name, promised=promised)
+            ),
+            purses=tuple(queue.purse for queue in standings if queue.purse.limited),
+            promised=promised,
+            returns=returns,
+        )
+
+
+def count_in(queues: Queues, name: str, workload: WorkloadView, part: Assignment) -> None:
+    """Count what a placement takes of its queue."""
+    share = part.replicas / max(1, workload.demand.replicas)
+    takes = queues.takes(workload.demand, part.class_name, part.resource_name, share)
+    chosen = part.explanation.chosen
+    queue = queues.standings[name]
+    queue.add(takes, queues.catalog)
+    if queue.purse.limited:
+        queue.spend(bill_usd(part.cost), chosen.carbon_kg if chosen else 0.0)
+
+
+def allowances_of(queues: Queues, name: str, *, promised: bool) -> Iterator[Allowance]:
+    """What a queue may take, quota by quota."""
+    queue = queues.standings[name]
+    for line in queue.lines:
+        quota = line.quota
+        most = quota.nominal if promised or not queue.may_borrow else line.limit
+        if most < PLENTY:
+            yield Allowance(
+                queue=name,
+                units=max(0, most - line.held),
+                class_name=quota.class_name,
+                vendor=quota.vendor,
+                held=line.held,
+                most=most,
+            )
+    if promised:
+        # Accelerators without a promise are not to be taken before all promises are kept.
+        for class_name in queues.classes:
+            vendor = queues.vendor(class_name)
+            if not any(line.covers(class_name, vendor, queues.catalog) for line in queue.lines):
+                yield Allowance(queue=name, units=0, class_name=class_name)
+
+
+def _is_limited(queues: Queues, name: str) -> bool:
+    queue = queues.standings[name]
+    return bool(queue.lines) or queue.purse.limited
+
+
+def _tiers(workloads: Iterable[WorkloadView]) -> Iterator[list[WorkloadView]]:
+    """By priority, the highest first; they are in order."""
+    for _, tier in groupby(workloads, key=lambda workload: workload.priority):
+        yield list(tier)

@@ -16,7 +16,7 @@ from typing import NewType
 from tradewind.api.accelerator import Sharing
 from tradewind.api.demand import Demand
 from tradewind.api.fields import LabelSelectorRequirement, Taint, Toleration
-from tradewind.api.inventory import NodeShape
+from tradewind.api.inventory import NodeShape, Occupied
 from tradewind.api.policy import PolicySpec
 from tradewind.api.queue import QueueSpec
 from tradewind.api.site import SignalState
@@ -127,6 +127,8 @@ class SiteView:
         term_values: values of the policies' own terms here, by PromQL.
         pricing: what the site charges.
         reserved: what must stay free.
+        occupied: nodes on which Tradewind's own pods stand, and whose. Preemption reads there what
+            a victim would leave; empty: it counts with each pod on a node of its own.
     """
 
     name: SiteName
@@ -152,6 +154,7 @@ class SiteView:
     term_values: Mapping[str, float] = field(default_factory=dict)
     pricing: Pricing = Pricing()
     reserved: Reserve = Reserve()
+    occupied: tuple[Occupied, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +252,12 @@ class WorkloadView:
         done_s: run time on the reference class that is behind it, as of its last checkpoint.
         planned_start: when the last cycle that deferred it meant to start it; None: not deferred.
         planned_site: where that cycle meant to start it.
-        nominated_site: where victims make room for it; None: nowhere.
+        nominated_site: where room is made or kept for it: the site of the eviction that names it
+            in `by`, or the `target` of its own; None: nowhere. To be cleared when it is placed, and
+            when a cycle leaves it waiting with `Snapshot.evicting` free of its victims.
         moved_at: when it was last moved or paused.
+        moving: it was evicted as Moved or Drained and has not run since. Such work counts against
+            `maxConcurrentMoves`, in whichever list of the snapshot it is.
     """
 
     uid: Uid
@@ -274,6 +281,7 @@ class WorkloadView:
     planned_site: SiteName | None = None
     nominated_site: SiteName | None = None
     moved_at: datetime | None = None
+    moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,12 +298,18 @@ class Assumed:
 class QueueView:
     """A ComputeQueue as placement sees it.
 
+    Held is what placed work takes from when its placement is written until it has finished or its
+    eviction has been carried out: what is assumed counts, what is being evicted counts too. A
+    queue that held too little would be given its quota twice.
+
     Args:
         spec: as the user wrote it.
-        held_units: accelerators that its placed work holds, by class; what is assumed counts.
-        held_cpu_millis: cores that its placed work holds.
-        held_memory_bytes: memory that its placed work holds.
-        spent_usd: in this calendar month (UTC), what runs estimated to its end.
+        held_units: accelerators that its placed work holds, by class.
+        held_cpu_millis: thousandths of a core that its placed work requests, work without
+            accelerators included.
+        held_memory_bytes: memory that its placed work requests.
+        spent_usd: of this calendar month (UTC), what runs estimated to its end; only the terms
+            that somebody is paid for, see `budgets.bill_usd`.
         spent_carbon_kg: likewise, kg CO2e.
     """
 
@@ -314,13 +328,18 @@ class Snapshot:
     Args:
         sites: in any order.
         pending: workloads without a placement, in any order.
-        running: workloads that are placed and not finished; read only where victims, moves or
-            future capacity are looked for.
+        running: workloads that are placed, not finished and not being evicted; read only where
+            victims, moves or future capacity are looked for.
+        evicting: workloads whose eviction is written and not yet carried out: their pods still
+            count against their sites. A handful; read in every cycle.
         policies: by name; a workload whose policy is missing waits.
         catalog: the accelerator classes, with the cluster's overrides.
         serial: of the cycle, for logs and for the plan.
         assumed: placements that `node_shapes` do not show yet.
-        queues: by name; a workload whose queue is missing waits.
+        queues: by name; a workload whose queue is missing waits. The name "" stands for work
+            without a queue: its `spec` is the default, and what it holds tells its share.
+        rebalance: look for moves and pauses among `running` in this cycle. The caller sets it about
+            once a minute: it costs a walk over all that runs.
     """
 
     sites: tuple[SiteView, ...]
@@ -328,6 +347,8 @@ class Snapshot:
     policies: Mapping[str, PolicySpec]
     catalog: Catalog
     running: tuple[WorkloadView, ...] = ()
+    evicting: tuple[WorkloadView, ...] = ()
     assumed: tuple[Assumed, ...] = ()
     queues: Mapping[str, QueueView] = field(default_factory=dict)
+    rebalance: bool = False
     serial: int = 0

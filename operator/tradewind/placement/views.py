@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from tradewind.api.demand import Demand
 from tradewind.api.fields import cpu_millis, memory_bytes, parse_quantity
-from tradewind.api.inventory import NodeShape
+from tradewind.api.inventory import NodeShape, Occupied
 from tradewind.api.site import ComputeSite, Reserved, Signal, SignalState, SiteSignals
 from tradewind.api.workload import (
     AcceleratorRequirement,
@@ -134,6 +134,7 @@ def site_view(
     reachable: bool,
     synced: bool,
     reserved: Reserve = Reserve(),  # noqa: B008 - frozen
+    occupied: Iterable[Occupied] = (),
 ) -> SiteView:
     """A ComputeSite for placement.
 
@@ -146,6 +147,7 @@ def site_view(
         reachable: its API server answers.
         synced: its inventory is whole.
         reserved: see `reserve_of`.
+        occupied: nodes on which Tradewind's own pods stand, from its inventory.
     """
     spec = site.spec
     return SiteView(
@@ -165,6 +167,7 @@ def site_view(
             spec.pricing.accelerator_hour, spec.pricing.cpu_hour, spec.pricing.memory_gib_hour
         ),
         reserved=reserved,
+        occupied=tuple(occupied),
         carbon_intensity=signal_value(signals.carbon_intensity, spec.energy.carbon_intensity),
         price_per_mwh=signal_value(signals.price_per_mwh, spec.energy.price_per_mwh),
         load=signal_value(signals.load, None),

@@ -13,13 +13,14 @@ from typing import Final
 import msgspec
 
 from tradewind.api.fields import Taint, cpu_millis, memory_bytes
-from tradewind.api.inventory import NodeShape
+from tradewind.api.inventory import HeldPods, NodeShape, Occupied
 from tradewind.api.names import LABEL_HUB_ID, LABEL_WORKLOAD_UID
 from tradewind.base.errors import QuantityError
 from tradewind.base.observe import get_logger
 from tradewind.hardware.catalog import Catalog
 from tradewind.hardware.labels import NodeAccelerators, identify
 from tradewind.hardware.translate import SiteHardware
+from tradewind.sites.occupied import held_by, occupied
 from tradewind.sites.slim import Node, Pod
 from tradewind.workloads.requests import pod_requests
 
@@ -92,6 +93,7 @@ class InventoryView:
         allocatable: of those nodes.
         requested: by the pods bound to them.
         foreign: the part of it that pods of others than Tradewind ask for.
+        occupied: nodes on which Tradewind's own pods stand, and whose.
     """
 
     node_shapes: tuple[NodeShape, ...] = ()
@@ -100,6 +102,7 @@ class InventoryView:
     allocatable: Amounts = Amounts()
     requested: Amounts = Amounts()
     foreign: Amounts = Amounts()
+    occupied: tuple[Occupied, ...] = ()
 
 
 @dataclass(slots=True)
@@ -114,6 +117,7 @@ class _Row:
     requested: Counter[str] = field(default_factory=Counter)
     foreign: Counter[str] = field(default_factory=Counter)
     shape: NodeShape | None = None
+    held: tuple[HeldPods, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +258,7 @@ class Inventory:
             if not self._shapes[row.shape]:
                 del self._shapes[row.shape]
         row.shape = _shape_of(row) if row.usable else None
+        row.held = held_by((pod.workload, pod.requests) for pod in row.pods.values())
         if row.shape is not None:
             self._shapes[row.shape] += 1
 
@@ -267,6 +272,7 @@ class Inventory:
             allocatable=_sum(rows, lambda row: row.allocatable),
             requested=_sum(rows, lambda row: row.requested, pods=True),
             foreign=_sum(rows, lambda row: row.foreign),
+            occupied=occupied((row.shape, row.held) for row in rows),
         )
 
 

@@ -7,6 +7,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tradewind.api.inventory import HeldPods
 from tradewind.api.names import LABEL_HUB_ID, LABEL_WORKLOAD_UID
 from tradewind.hardware.catalog import Catalog, builtin_catalog
 from tradewind.sites.inventory import Inventory
@@ -115,6 +116,24 @@ def test_another_hubs_pods_are_foreign() -> None:
     seen.on_pod(None, pod("p", "a", 2, workload="w"))
     assert seen.view().foreign.accelerators == 2
     assert seen.bound("w") == 0
+
+
+def test_it_tells_who_stands_on_which_nodes_and_what_they_would_leave() -> None:
+    seen = inventory()
+    for name in "abcd":
+        seen.on_node(None, node(name))
+    for uid, where in (("1", "a"), ("2", "a"), ("3", "b"), ("4", "b")):
+        seen.on_pod(None, pod(uid, where, 4, workload="train"))
+    seen.on_pod(None, pod("5", "c", 2, workload="serve"))
+    seen.on_pod(None, pod("6", "c", 1))  # somebody else's
+    seen.on_pod(None, pod("7", "d", 8))  # only somebody else's
+    serve, train = seen.view().occupied
+    assert (train.node.nodes, train.node.accelerators[0][2]) == (2, 0)
+    assert train.held == (HeldPods("train", 2, 1000, 2 * 2**30, (("nvidia.com/gpu", 8),)),)
+    assert (serve.node.nodes, serve.node.accelerators[0][2]) == (1, 5)
+    assert serve.held == (HeldPods("serve", 1, 500, 2**30, (("nvidia.com/gpu", 2),)),)
+    seen.on_node(node("c"), node("c", cordoned=True))
+    assert seen.view().occupied == (train,)  # what would come free there is no use
 
 
 def test_amounts_that_cannot_be_read_or_lie_stop_nothing() -> None:
