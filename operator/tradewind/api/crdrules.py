@@ -384,6 +384,8 @@ _WORKLOAD: Final[Mapping[str, Extra]] = {
     "AIWorkload.status.decision": _WHOLE,
     "AIWorkload.status.estimate": _WHOLE,
     "AIWorkload.status.usage": _WHOLE,
+    "AIWorkload.status.usage.periods": Extra(more={"maxItems": 128}),
+    "AIWorkload.status.usage.periods[].period": Extra(more={"maxLength": 10}),
     "AIWorkload.status.decision.message": Extra(more={"maxLength": 32768}),
     "AIWorkload.status.decision.refused[].example": Extra(more={"maxLength": 4096}),
     "AIWorkload.status.decision.inputsAge": _DURATION,

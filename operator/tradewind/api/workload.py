@@ -297,6 +297,8 @@ class Placement(Model):
     """When it began to run."""
     finished_at: Timestamp | None = None
     """When it ended."""
+    metered_until: Timestamp | None = None
+    """Up to when this part stands in the usage; a restarted operator goes on from here."""
     message: str = ""
     """What the site says of it."""
 
@@ -371,8 +373,29 @@ class Estimate(Model):
     """When it ends."""
 
 
+class UsagePeriod(Model):
+    """What the work took in one period at one site."""
+
+    period: str
+    """The day (UTC), such as 2026-11-24; the month, such as 2026-11, once it is over for long."""
+    site: str = ""
+    """Name of the ComputeSite; empty: several, long ago."""
+    queue: str = ""
+    """The ComputeQueue that it was charged to; empty: none."""
+    policy: str = ""
+    """The PlacementPolicy that it ran under."""
+    accelerator_hours: float = 0.0
+    """Accelerator hours."""
+    energy_kwh: float = Field(0.0, alias="energyKWh")
+    """Energy at the meter, kWh."""
+    carbon_kg: float = Field(0.0, alias="carbonKg")
+    """Emissions, kg CO2e."""
+    cost_usd: float = Field(0.0, alias="costUSD")
+    """Hardware and electricity, USD."""
+
+
 class Usage(Model):
-    """What the work has taken so far."""
+    """What the work has taken so far, metered while it runs."""
 
     accelerator_hours: float = 0.0
     """Accelerator hours."""
@@ -381,7 +404,19 @@ class Usage(Model):
     carbon_kg: float = Field(0.0, alias="carbonKg")
     """Emissions, kg CO2e."""
     cost_usd: float = Field(0.0, alias="costUSD")
-    """Money, USD."""
+    """Hardware and electricity, USD."""
+    through: Timestamp | None = None
+    """Up to when it is metered."""
+    measured_kwh: float = Field(0.0, alias="measuredKWh")
+    """The part of the energy that rests on power measured at the site; the rest is reckoned from
+    the accelerators' rated draw."""
+    estimated_hours: float = 0.0
+    """Hours of running that nobody watched, because the operator was down or the site silent; they
+    are charged at the figures known afterwards."""
+    assumed_inputs: tuple[str, ...] = ()
+    """Inputs that were not known at some time and were charged at their stated fallback."""
+    periods: tuple[UsagePeriod, ...] = ()
+    """The same by day and site, the oldest first; its sums are the figures above."""
 
 
 class HistoryEntry(Model):

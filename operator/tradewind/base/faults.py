@@ -13,7 +13,8 @@ AFTER_FINALIZER: Final = "after-finalizer"
 AFTER_STATUS: Final = "after-status"
 AFTER_APPLY: Final = "after-apply"
 AFTER_DELETE: Final = "after-delete"
-POINTS: Final = (AFTER_FINALIZER, AFTER_STATUS, AFTER_APPLY, AFTER_DELETE)
+AFTER_LEDGER: Final = "after-ledger"
+POINTS: Final = (AFTER_FINALIZER, AFTER_STATUS, AFTER_APPLY, AFTER_DELETE, AFTER_LEDGER)
 
 
 class _Fault:

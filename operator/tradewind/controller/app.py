@@ -23,6 +23,7 @@ from tradewind.base.aio import Batcher, Clock, SystemClock, cancel_and_wait, sup
 from tradewind.base.errors import ApiError, ConfigurationError, SiteUnreachableError
 from tradewind.base.observe import configure_logging, get_logger
 from tradewind.controller import hub as hub_reads
+from tradewind.controller.accounting import Accounting
 from tradewind.controller.engaged import EngagedSites
 from tradewind.controller.freeze import Freezer
 from tradewind.controller.handlers import build_registry, build_settings
@@ -122,6 +123,7 @@ class Operator:
             await self._elector.acquire()
             tasks.create_task(self._elector.keep())
             await hub_reads.audit(self._hub, parts.intake.known(), parts.intake.take)
+            await parts.accounting.start()
             self._loaded = True
             self._loop = parts.loop
             try:
@@ -136,6 +138,7 @@ class Operator:
                     ("writer", parts.writer.run),
                     ("site-status", parts.site_status.run),
                     ("loop", parts.loop.run),
+                    ("meter", parts.accounting.run),
                     ("audit", lambda: self._audit(parts.intake)),
                 ):
                     tasks.create_task(supervise(name, run, clock=self._clock), name=name)
@@ -174,6 +177,9 @@ class Operator:
             if store.has_pending:
                 batcher.notify()
 
+        async def keep(record: Record) -> None:
+            await parts.accounting.ledger.fold(record)
+
         parts = _Parts()
         parts.sites = EngagedSites(
             hub,
@@ -208,6 +214,17 @@ class Operator:
             on_written=parts.sites.add,
             clock=clock,
             workers=settings.hub.writers,
+            keep=keep,
+        )
+        parts.accounting = Accounting(
+            hub,
+            store,
+            settings,
+            runtime=parts.sites.runtime,
+            signals=parts.telemetry.signals,
+            silent=lambda site: parts.sites.unreachable_since(site) is not None,
+            on_due=parts.writer.add_later,
+            clock=clock,
         )
         parts.sites.bind(
             StoreIntents(
@@ -249,6 +266,7 @@ class Operator:
             parts.site_status,
             notify=batcher.notify,
             now=clock.now,
+            on_dropped=parts.accounting.ledger.dropped,
         )
         return store, parts
 
@@ -288,6 +306,7 @@ class _Parts:
     telemetry: TelemetryRegistry
     site_status: SiteStatusWriter
     writer: WorkloadWriter
+    accounting: Accounting
     loop: PlanningLoop
     intake: Intake
 

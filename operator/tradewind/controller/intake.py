@@ -38,6 +38,7 @@ class Intake:
         site_status: told of ComputeSites.
         notify: wakes the planning loop.
         now: the wall clock.
+        on_dropped: told of a workload that is gone from the hub.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Intake:
         *,
         notify: Callable[[], None],
         now: Callable[[], datetime],
+        on_dropped: Callable[[Record], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._sites = sites
@@ -58,6 +60,7 @@ class Intake:
         self._site_status = site_status
         self._notify = notify
         self._now = now
+        self._on_dropped = on_dropped
         self._leading = False
         self._uids: dict[str, dict[str, str]] = {}
         self._versions: dict[str, str] = {}
@@ -101,6 +104,7 @@ class Intake:
         if deleted:
             record = self._store.drop_workload(raw["metadata"]["uid"])
             if record is not None and self._leading:
+                self._on_dropped(record)
                 for placement in record.status.placements:
                     self._sites.add(placement.site, record.uid)
                 self._notify()

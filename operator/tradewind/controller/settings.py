@@ -72,6 +72,27 @@ class SiteSettings(_Group):
     )
 
 
+class MeteringSettings(_Group):
+    """How usage is metered, and how much of it is told."""
+
+    interval_seconds: Seconds = Field(
+        60.0,
+        description="A running workload's usage is written this seldom, and once more at its end.",
+    )
+    writes_per_second: float = Field(
+        20.0,
+        gt=0,
+        description="With more running workloads than this allows the interval grows.",
+    )
+    label_limit: int = Field(
+        100,
+        ge=1,
+        le=1000,
+        description="So many namespaces, queues and policies are told apart in metrics, each; "
+        "the rest is `other`.",
+    )
+
+
 class LeaseSettings(_Group):
     """Leadership; the three times keep client-go's order: retry < renew deadline < duration."""
 
@@ -107,6 +128,7 @@ class Settings(BaseSettings):
     hub: HubSettings = HubSettings()
     planning: PlanningSettings = PlanningSettings()
     sites: SiteSettings = SiteSettings()
+    metering: MeteringSettings = MeteringSettings()
     lease: LeaseSettings = LeaseSettings()
     log: LogSettings = LogSettings()
     serve: ServeSettings = ServeSettings()

@@ -5,7 +5,7 @@ decided, and `written`, as the hub is known to hold it. Dispatch goes by `writte
 nothing is started at a site before its placement would survive a crash.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,9 +74,18 @@ class Record:
         )
 
 
+def _as_decided(_: Record, status: WorkloadStatus) -> WorkloadStatus:
+    return status
+
+
 @dataclass(slots=True)
 class Store:
-    """The hub's objects by kind, and indices over the workloads."""
+    """The hub's objects by kind, and indices over the workloads.
+
+    Attributes:
+        settle: sees every decided status before it counts, and may add to it: what ran until then
+            is metered, whoever ends it (`meter.py`).
+    """
 
     workloads: dict[str, Record] = field(default_factory=dict)
     sites: dict[str, ComputeSite] = field(default_factory=dict)
@@ -84,6 +93,7 @@ class Store:
     queues: dict[str, ComputeQueue] = field(default_factory=dict)
     classes: dict[str, AcceleratorClass] = field(default_factory=dict)
     catalog: Catalog = field(default_factory=builtin_catalog)
+    settle: Callable[[Record, WorkloadStatus], WorkloadStatus] = _as_decided
     _pending: set[str] = field(default_factory=set)
     _at_site: dict[str, set[str]] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
@@ -141,7 +151,7 @@ class Store:
 
     def set_status(self, record: Record, status: WorkloadStatus) -> None:
         """Decide something about a workload."""
-        record.status = status
+        record.status = self.settle(record, status)
         self.reindex(record)
 
     def reindex(self, record: Record) -> None:

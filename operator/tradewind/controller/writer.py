@@ -2,12 +2,13 @@
 
 For each workload, by one worker at a time: our finalizer, then the status with its placements, and
 only when that is answered is the site's dispatcher told. A deletion goes the other way: children
-first, finalizer last. A status is written by server-side apply, and only when it differs from what
-the hub holds. A status that brings a new placement carries the resource version it was decided on:
-if somebody else wrote meanwhile, the write fails and is decided anew.
+first, then the usage is put where it outlives the workload, the finalizer last. A status is written
+by server-side apply, and only when it differs from what the hub holds. A status that brings a new
+placement carries the resource version it was decided on: if somebody else wrote meanwhile, the
+write fails and is decided anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -60,6 +61,10 @@ REPORT_PATIENCE_S = 5.0
 BACKLOG = 16
 
 
+async def _keep_nothing(_: Record) -> None:
+    """Without a ledger, what a workload took goes with it."""
+
+
 class WorkloadWriter:
     """The queue of workloads whose hub objects differ from what was decided.
 
@@ -70,6 +75,7 @@ class WorkloadWriter:
         on_written: told of each site whose placements just became durable.
         clock: whose time counts.
         workers: objects written at once.
+        keep: makes a workload's usage outlive it; it is let go only after that.
     """
 
     def __init__(
@@ -81,9 +87,11 @@ class WorkloadWriter:
         on_written: Callable[[str, str], None],
         clock: Clock,
         workers: int,
+        keep: Callable[[Record], Awaitable[None]] = _keep_nothing,
     ) -> None:
         self._session = session
         self._store = store
+        self._keep = keep
         self._may_write = may_write
         self._on_written = on_written
         self._clock = clock
@@ -145,6 +153,7 @@ class WorkloadWriter:
         )
         if record.deleting and not record.status.placements:
             if record.finalized:
+                await self._keep(record)
                 await self._finalize(record, [])
             return
         if record.status.placements and not (record.finalized or record.deleting):

@@ -4,7 +4,7 @@ Symbols, for one workload of the shape on row r at site s:
 
     run       hours it runs: duration * speed(reference) / speed(r). Work without accelerators, and
               services, run as long everywhere; a service is priced for a stated horizon.
-    power     kW at the meter: (units * draw(r) + cores * W + GiB * W) / 1000 * PUE(s)
+    power     kW at the meter, see `power.py`
     hardware  run * (units * price(r) + cores * cpu(s) + GiB * memory(s))
     electricity  run * power * USD/MWh(s) / 1000
     carbon    run * power * gCO2e/kWh(s) / 1e6 * USD/t
@@ -26,6 +26,7 @@ from tradewind.hardware.catalog import Catalog
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.inputs import Input, Inputs, price_or_zero
 from tradewind.placement.plan import DECIMALS, TERM_INDEX, CostTerms, Term
+from tradewind.placement.power import kilowatts
 from tradewind.placement.shapes import Shape
 from tradewind.placement.snapshot import SiteName
 from tradewind.placement.table import F64, I64, Mask, SiteTable, clean
@@ -204,11 +205,14 @@ class Pricer:
 
     def _kilowatts(self, rows: I64, site: I64, takes: Footprint) -> F64:
         """(R',) power of the gang at the meter, kW."""
-        config = self._config
-        host_watts = takes.cores * config.cpu_watts + takes.memory_gib * config.memory_watts
-        chip_watts = takes.units * self._in.draw_watts.values[rows]
-        kilowatts: F64 = (chip_watts + host_watts) / 1000 * self._in.pue.values[site]
-        return kilowatts
+        return kilowatts(
+            takes.units,
+            self._in.draw_watts.values[rows],
+            self._in.pue.values[site],
+            cores=takes.cores,
+            memory_gib=takes.memory_gib,
+            config=self._config,
+        )
 
     def _distance(self, shape: Shape, site: I64) -> F64:
         """(R',) round trip to the consumers, weighted by their shares, milliseconds."""

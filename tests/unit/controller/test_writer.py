@@ -61,6 +61,7 @@ class Scene:
     def __init__(self) -> None:
         self.clock, self.hub, self.store = FakeClock(), Hub(), Store()
         self.leads = True
+        self.kept: list[Exception] = []
         self.writer = WorkloadWriter(
             self.hub,  # type: ignore[arg-type]
             self.store,
@@ -68,7 +69,13 @@ class Scene:
             on_written=lambda site, uid: self.hub.log.append(("dispatch", site)),
             clock=self.clock,
             workers=4,
+            keep=self.keep,
         )
+
+    async def keep(self, record: Record) -> None:
+        if self.kept:
+            raise self.kept.pop(0)
+        self.hub.log.append(("kept", record.uid))
 
     async def write(self, record: Record) -> None:
         self.writer.add(record.uid)
@@ -210,6 +217,16 @@ async def test_a_deletion_takes_the_finalizer_off_last() -> None:
         await made.write(record)
         assert made.hub.log[-1] == ("finalizers", [])
         assert not record.finalized
+
+
+async def test_what_it_took_is_kept_before_a_workload_is_let_go() -> None:
+    async with scene() as made:
+        record = take(made.store, finalized=True, deleting=True)
+        made.kept = [SiteUnreachableError("no answer")]
+        await made.write(record)
+        assert made.hub.log == []
+        await made.clock.step(60)
+        assert made.hub.log == [("kept", "uid-train"), ("finalizers", [])]
 
 
 async def test_a_deletion_of_what_never_was_placed_needs_nothing() -> None:
