@@ -3,10 +3,10 @@
     python hack/chart.py            writes
     python hack/chart.py --check    compares, and ends with 1 where something is out of date
 
-Copied into the chart are `crds/` and the shipped policies, since Helm takes files of its own folder
-only; the schema of `settings` in `values.schema.json` is made from the operator's settings. The
-manifests are the chart as the pinned Helm renders it, which is built where it is missing; a check
-without it compares the rest, and says so.
+Copied into the chart are `crds/` and what ships with the command line, since Helm takes files of
+its own folder only; the schema of `settings` in `values.schema.json` is made from the operator's
+settings. The manifests are the chart as the pinned Helm renders it, which is built where it is
+missing; a check without it compares the rest, and says so.
 """
 
 import argparse
@@ -44,8 +44,8 @@ def copies() -> dict[Path, str]:
         CHART / "crds" / path.name: path.read_text(encoding="utf-8")
         for path in sorted((ROOT / "crds").glob("*.yaml"))
     }
-    policies = ROOT / "operator/tradewind/cli/shipped/policies.yaml"
-    made[CHART / "files" / "policies.yaml"] = policies.read_text(encoding="utf-8")
+    for path in (ROOT / "operator/tradewind/cli/shipped").glob("*.yaml"):
+        made[CHART / "files" / path.name] = path.read_text(encoding="utf-8")
     schema = CHART / "values.schema.json"
     values = json.loads(schema.read_text(encoding="utf-8"))
     values["properties"]["settings"] = settings_schema()
@@ -86,12 +86,18 @@ def manifests(helm: Path) -> dict[Path, str]:
     """The plain install, by file; the chart's copies must be up to date.
 
     The policies are apart: kubectl cannot apply objects of a kind in the same breath as the kind.
+    So is admission: hubs below Kubernetes 1.36 do not serve its kinds.
     """
     install = _render(helm, "--include-crds", "--set", "policies.create=false")
     policies = _render(helm, "--show-only", "templates/policies.yaml")
+    admission = _render(
+        helm, "--show-only", "templates/admission.yaml", "--api-versions",
+        "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy",
+    )  # fmt: skip
     return {
         MANIFESTS / "install.yaml": _INSTALL_HEADER + install,
         MANIFESTS / "policies.yaml": _HEADER + policies,
+        MANIFESTS / "admission.yaml": _HEADER + admission,
     }
 
 

@@ -2,17 +2,51 @@
 runs twice, nothing is orphaned. Counted by a watch at the members that outlives the operators.
 """
 
+from collections.abc import Iterator
+
 import pytest
 from tests.live import Ledger, Live, job, path_of, wait_for
 
 from tradewind.base.faults import AFTER_APPLY, AFTER_DELETE, AFTER_FINALIZER, AFTER_STATUS
 
 WORKLOADS = 12
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 
 
-@pytest.mark.parametrize("point", [AFTER_FINALIZER, AFTER_STATUS, AFTER_APPLY])
+@pytest.fixture
+def no_admission(live: Live) -> Iterator[None]:
+    """A hub that gives no finalizer at admission, as one of an older Kubernetes."""
+    path = f"{ADMISSION}/mutatingadmissionpolicybindings/tradewind-finalizer"
+    live.hub.api.delete(path)
+    probe = job("probe", "default")
+    probe["spec"]["suspend"] = True
+
+    def bare() -> bool:
+        made = live.create(probe)
+        live.hub.api.delete(path_of(made))
+        if "finalizers" not in made["metadata"]:
+            return True
+        live.hub.api.patch(path_of(made), {"metadata": {"finalizers": None}})
+        return False
+
+    wait_for(bare, "the hub to give no finalizer")
+    yield
+    live.cli("install")
+
+
+@pytest.mark.usefixtures("no_admission")
+@pytest.mark.parametrize("nth", [1, 5])
+def test_killed_after_its_finalizer(live: Live, namespace: str, nth: int) -> None:
+    _kill_at(live, namespace, AFTER_FINALIZER, nth)
+
+
+@pytest.mark.parametrize("point", [AFTER_STATUS, AFTER_APPLY])
 @pytest.mark.parametrize("nth", [1, 5])
 def test_killed_between_two_writes(live: Live, namespace: str, point: str, nth: int) -> None:
+    _kill_at(live, namespace, point, nth)
+
+
+def _kill_at(live: Live, namespace: str, point: str, nth: int) -> None:
     with Ledger(list(live.members.values())) as ledger:
         doomed = live.start_operator(TRADEWIND_FAULT_POINT=f"{point}:{nth}")
         doomed.wait_ready()

@@ -53,6 +53,24 @@ def test_a_job_runs_on_each_maker_s_chips(  # noqa: PLR0917 - pytest fills them 
     assert asked == workload["spec"]["template"]
 
 
+def test_our_finalizer_comes_with_the_object_and_goes_after_its_child(
+    live: Live, namespace: str
+) -> None:
+    asked = job("held", namespace, site="alpha", run_for="1h")
+    asked["metadata"]["finalizers"] = ["example.com/theirs"]
+    workload = live.create(asked)
+    assert workload["metadata"]["finalizers"] == ["example.com/theirs", "tradewind.dev/dispatched"]
+    live.wait_phase(workload, "Running")
+    live.hub.api.delete(path_of(workload))
+    wait_for(
+        lambda: live.get(workload)["metadata"]["finalizers"] == ["example.com/theirs"],
+        "our finalizer to be gone",
+    )
+    assert not live.children("alpha", workload)
+    live.hub.api.patch(path_of(workload), {"metadata": {"finalizers": None}})
+    wait_for(lambda: not live.hub.api.exists(path_of(workload)), "the workload to be gone")
+
+
 def test_a_namespace_at_the_member_gets_a_pod_security_level(live: Live, namespace: str) -> None:
     workload = live.create(job("work", namespace, site="alpha"))
     live.wait_phase(workload, "Placed", "Running", "Succeeded")

@@ -1,4 +1,4 @@
-"""`tradewind install` and `tradewind crds`: the kinds and the shipped policies on the hub.
+"""`tradewind install` and `tradewind crds`: the kinds, their admission, and the shipped policies.
 
 Everything goes by server-side apply, so that a second run upgrades. The kinds are Tradewind's own
 and are taken over; a policy whose prices somebody else has set keeps them, and the reader is told.
@@ -6,19 +6,46 @@ and are taken over; a policy whose prices somebody else has set keeps them, and 
 
 import sys
 from collections.abc import Mapping
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, Final
 
 import msgspec
 
+from tradewind.api.names import API_VERSION, FINALIZER
 from tradewind.base.aio import SystemClock
 from tradewind.base.errors import ApiError, ConfigurationError
 from tradewind.cli import answer
 from tradewind.cli.ask import Ask
-from tradewind.cli.hub import POLICIES, Hub, on_hub
+from tradewind.cli.hub import POLICIES, WORKLOADS, Hub, on_hub
 
 _MANAGER: Final = "tradewind-install"
 _CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
+_PROBE: Final = {
+    "apiVersion": API_VERSION,
+    "kind": "AIWorkload",
+    "metadata": {"name": "tradewind-install-probe"},
+    "spec": {
+        "suspend": True,
+        "template": {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "spec": {
+                "template": {
+                    "spec": {
+                        "restartPolicy": "Never",
+                        "containers": [{"name": "main", "image": "registry.example/none"}],
+                    }
+                }
+            },
+        },
+    },
+}
+_PLURALS: Final = {
+    "MutatingAdmissionPolicy": "mutatingadmissionpolicies",
+    "MutatingAdmissionPolicyBinding": "mutatingadmissionpolicybindings",
+}
 _SERVED_WITHIN_S: Final = 30.0
 
 
@@ -58,6 +85,7 @@ async def carry_out(hub: Hub, *, dry_run: bool) -> None:
     if not dry_run:
         for crd in crds:
             await _served(hub, crd["metadata"]["name"])
+    await _install_admission(hub, dry_run=dry_run, tail=tail)
     for policy in shipped_policies():
         name = policy["metadata"]["name"]
         try:
@@ -71,6 +99,52 @@ async def carry_out(hub: Hub, *, dry_run: bool) -> None:
                 raise
         else:
             answer.note(f"policy {name} applied{tail}")
+
+
+async def _install_admission(hub: Hub, *, dry_run: bool, tail: str) -> None:
+    for made in admission():
+        name = made["metadata"]["name"]
+        plural = _PLURALS[made["kind"]]
+        try:
+            await _apply(hub, f"{_ADMISSION}/{plural}/{name}", made, dry_run=dry_run, force=True)
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            # Below Kubernetes 1.36 there is no such kind; the operator writes the finalizer then.
+            answer.note(f"{made['kind']} {name} left out: this hub does not serve the kind")
+            return
+        answer.note(f"{made['kind']} {name} applied{tail}")
+    if not dry_run:
+        await _admitted(hub)
+
+
+async def _admitted(hub: Hub) -> None:
+    """Wait until a new AIWorkload gets its finalizer.
+
+    A policy learns a new kind's schema only every few seconds, and until then the API server
+    answers 503 to whoever creates an object of that kind: better here than at the user.
+    """
+    clock = SystemClock()
+    deadline = clock.monotonic() + _SERVED_WITHIN_S
+    while True:
+        try:
+            made = await hub.session.request(
+                "POST", WORKLOADS.path("default"), body=_PROBE, params={"dryRun": "All"}
+            )
+        except ApiError as error:
+            if error.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            last = error.sentence
+        else:
+            if FINALIZER in msgspec.json.decode(made)["metadata"].get("finalizers", ()):
+                return
+            last = "it gets no finalizer"
+        if clock.monotonic() > deadline:
+            raise ConfigurationError(
+                f"a new AIWorkload is not admitted after {_SERVED_WITHIN_S:g} s: {last}",
+                hint="see `kubectl describe mutatingadmissionpolicy tradewind-finalizer`",
+            )
+        await clock.sleep(0.2)
 
 
 async def _apply(
@@ -101,7 +175,16 @@ async def _served(hub: Hub, name: str) -> None:
 
 def shipped_policies() -> list[dict[str, Any]]:
     """The PlacementPolicies that come with this program."""
+    return _shipped("policies.yaml")
+
+
+def admission() -> list[dict[str, Any]]:
+    """What gives a new AIWorkload its finalizer: a MutatingAdmissionPolicy and its binding."""
+    return _shipped("admission.yaml")
+
+
+def _shipped(name: str) -> list[dict[str, Any]]:
     import yaml
 
-    text = files("tradewind.cli").joinpath("shipped", "policies.yaml").read_text(encoding="utf-8")
+    text = files("tradewind.cli").joinpath("shipped", name).read_text(encoding="utf-8")
     return list(yaml.safe_load_all(text))

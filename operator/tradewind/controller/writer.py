@@ -154,7 +154,7 @@ class WorkloadWriter:
         if record.deleting and not record.status.placements:
             if record.finalized:
                 await self._keep(record)
-                await self._finalize(record, [])
+                await self._release(record)
             return
         if record.status.placements and not (record.finalized or record.deleting):
             await self._finalize(record, [FINALIZER])
@@ -162,15 +162,24 @@ class WorkloadWriter:
         if record.status is not record.written and record.status != record.written:
             await self._write_status(record)
 
-    async def _finalize(self, record: Record, finalizers: list[str]) -> None:
-        """Own exactly these finalizers; those of others are not ours to touch."""
-        body = _identity(record) | {}
+    async def _release(self, record: Record) -> None:
+        """Take our finalizer away; those of others are not ours to touch."""
+        left = await self._finalize(record, [])
+        if FINALIZER in left:
+            # It came at admission and is no field manager's: made ours, it can be given up.
+            await self._finalize(record, [FINALIZER])
+            await self._finalize(record, [])
+
+    async def _finalize(self, record: Record, finalizers: list[str]) -> list[str]:
+        """Own exactly these finalizers; returns all that stand on the object then."""
+        body = _identity(record)
         body["metadata"] = body["metadata"] | {"finalizers": finalizers}
         answer = await self._session.apply(
             _path(record), body, field_manager=MANAGER_FINALIZER, force=True
         )
-        self._note_version(record, answer)
-        record.finalized = bool(finalizers)
+        left = self._note_version(record, answer)
+        record.finalized = FINALIZER in left
+        return left
 
     async def _write_status(self, record: Record) -> None:
         status = record.status
@@ -214,13 +223,16 @@ class WorkloadWriter:
         if created is not None:
             PLACED_AFTER.observe(max(0.0, (self._clock.now() - created).total_seconds()))
 
-    def _note_version(self, record: Record, answer: bytes) -> None:
-        version = int(msgspec.json.decode(answer, type=_Versioned).metadata.resourceVersion)
-        record.resource_version = max(record.resource_version, version)
+    def _note_version(self, record: Record, answer: bytes) -> list[str]:
+        """Remember the answer's version; returns its finalizers."""
+        metadata = msgspec.json.decode(answer, type=_Versioned).metadata
+        record.resource_version = max(record.resource_version, int(metadata.resourceVersion))
+        return metadata.finalizers
 
 
 class _VersionedMetadata(msgspec.Struct):
     resourceVersion: str  # noqa: N815 - the API's own spelling
+    finalizers: list[str] = []
 
 
 class _Versioned(msgspec.Struct):

@@ -35,6 +35,8 @@ class Hub:
         self.bodies: list[dict[str, Any]] = []
         self.refuses: list[Exception] = []
         self.before_answer: Callable[[], None] = lambda: None
+        self.owned: list[str] = []  # finalizers that our field manager owns
+        self.others: list[str] = []  # those of nobody, or of somebody else
 
     async def apply(
         self, path: str, body: Mapping[str, Any], *, field_manager: str, force: bool = False
@@ -48,13 +50,23 @@ class Hub:
         if path == PATH:
             assert field_manager == MANAGER_FINALIZER
             self.log.append(("finalizers", sent["metadata"]["finalizers"]))
+            self.own(sent["metadata"]["finalizers"])
         else:
             assert (path, field_manager) == (f"{PATH}/status", MANAGER_STATUS)
             self.log.append(("status", sent["status"]["phase"]))
         self.bodies.append(sent)
         self.version += 1
         self.before_answer()
-        return msgspec.json.encode({"metadata": {"resourceVersion": str(self.version)}})
+        finalizers = list(dict.fromkeys([*self.others, *self.owned]))
+        return msgspec.json.encode(
+            {"metadata": {"resourceVersion": str(self.version), "finalizers": finalizers}}
+        )
+
+    def own(self, finalizers: list[str]) -> None:
+        """As server-side apply does it: what an owner leaves out goes, what is nobody's stays."""
+        dropped = set(self.owned) - set(finalizers)
+        self.others = [name for name in self.others if name not in dropped]
+        self.owned = finalizers
 
 
 class Scene:
@@ -227,6 +239,25 @@ async def test_what_it_took_is_kept_before_a_workload_is_let_go() -> None:
         assert made.hub.log == []
         await made.clock.step(60)
         assert made.hub.log == [("kept", "uid-train"), ("finalizers", [])]
+
+
+async def test_a_finalizer_that_came_at_admission_is_not_written_again() -> None:
+    async with scene() as made:
+        made.hub.others = [FINALIZER]
+        record = take(made.store, finalized=True)
+        decide(made.store, record, part())
+        await made.write(record)
+        assert made.hub.log == [("status", "Placed"), ("dispatch", "ulanqab")]
+
+
+async def test_a_finalizer_that_came_at_admission_goes_and_those_of_others_stay() -> None:
+    async with scene() as made:
+        made.hub.others = [FINALIZER, "example.com/theirs"]
+        record = take(made.store, finalized=True, deleting=True)
+        await made.write(record)
+        assert made.hub.others == ["example.com/theirs"]
+        assert made.hub.owned == []
+        assert not record.finalized
 
 
 async def test_a_deletion_of_what_never_was_placed_needs_nothing() -> None:
