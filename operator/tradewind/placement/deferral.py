@@ -47,7 +47,8 @@ class Profile:
         [2276.0]
         """
         since = np.maximum(0.0, after_s)
-        if self.exponential and self.mean_s > 0:
+        # Below a microsecond both profiles are the same, and dividing by the mean may overflow.
+        if self.exponential and self.mean_s > 1e-6:  # noqa: PLR2004 - seconds
             return self.mean_s * -np.expm1(-since / self.mean_s)
         return np.minimum(since, self.mean_s)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.builders import NOW
 
@@ -29,6 +29,7 @@ def test_the_examples_in_the_docstrings_hold() -> None:
     assert doctest.testmod(deferral).failed == 0
 
 
+@example(mean_s=2.3e-308, exponential=True, starts=[0.0])
 @given(st.floats(0, 1e6), st.booleans(), st.lists(st.floats(0, 14400), min_size=1, max_size=4))
 def test_every_second_of_a_run_is_somewhere(
     mean_s: float, exponential: bool, starts: list[float]
