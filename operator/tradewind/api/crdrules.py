@@ -146,6 +146,11 @@ CRDS: Final[Mapping[str, Crd]] = {
             _column("Weight", ".spec.weight", "number"),
             _column("Pending", ".status.pending", "integer"),
             _column("Placed", ".status.placed", "integer"),
+            _column("Held", ".status.heldAccelerators", "integer"),
+            _column("Borrowed", ".status.borrowedAccelerators", "integer"),
+            _column("Budget", ".status.budgetUsed"),
+            _column("USD", ".status.spent.costUSD", "number", wide=True),
+            _column("Carbon kg", ".status.spent.carbonKg", "number", wide=True),
             _AGE,
         ),
     ),
@@ -221,6 +226,9 @@ _SITE: Final[Mapping[str, Extra]] = {
     "ComputeSite.status.resources": _WHOLE,
     "ComputeSite.status.orphans": Extra(more={"maxItems": 100}),
     "ComputeSite.status.accelerators": Extra(more={"maxItems": 256}),
+    "ComputeSite.status.freeShapes": Extra(
+        more={"maxItems": 64, "x-kubernetes-list-type": "atomic"}
+    ),
 }
 
 _RESERVED: Final = {
@@ -416,6 +424,7 @@ _OTHERS: Final[Mapping[str, Extra]] = {
             ),
         )
     ),
+    "ComputeQueue.status.spent": _WHOLE,
     "ComputeQueue.spec.quotas[]": Extra(
         rules=(
             (

@@ -272,6 +272,17 @@ class Condition(Model):
     """Why, for people."""
 
 
+class MonthTotal(Model):
+    """What was spent in a calendar month (UTC)."""
+
+    month: str = ""
+    """The month, as in 2026-11."""
+    cost_usd: float = Field(0.0, alias="costUSD")
+    """Money: hardware, electricity and data, USD."""
+    carbon_kg: float = Field(0.0, alias="carbonKg")
+    """Emissions, kg CO2e."""
+
+
 #: Kubernetes' own bound on a condition's message.
 MESSAGE_LIMIT = 32768
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from tradewind.api.fields import Condition, Model, ObjectMeta
+from tradewind.api.fields import Condition, Model, MonthTotal, ObjectMeta
 
 
 class Quota(Model):
@@ -53,17 +53,42 @@ class QueueSpec(Model):
     """What it may spend."""
 
 
+class QuotaUse(Model):
+    """How much of a quota is in use."""
+
+    class_name: str = Field("", alias="class")
+    """AcceleratorClass of the quota."""
+    vendor: str = ""
+    """Maker of the quota."""
+    nominal: int = 0
+    """The queue's own share, accelerators."""
+    held: int = 0
+    """Accelerators that its placed work holds."""
+    borrowed: int = 0
+    """How many of them are beyond its own share."""
+
+
 class QueueStatus(Model):
     """What the queue holds."""
 
     observed_generation: int | None = None
     """The generation of the spec that this speaks of."""
     conditions: tuple[Condition, ...] = ()
-    """Ready."""
+    """Ready, BudgetWarning, BudgetExceeded."""
     pending: int = 0
     """Workloads that wait."""
     placed: int = 0
-    """Workloads that have a place."""
+    """Workloads that have a place and are not finished."""
+    held_accelerators: int = 0
+    """Accelerators that its placed work holds."""
+    borrowed_accelerators: int = 0
+    """How many of them are beyond its quotas."""
+    quotas: tuple[QuotaUse, ...] = ()
+    """How much of each quota is in use."""
+    spent: MonthTotal | None = None
+    """This month's spending: what runs is estimated to its end."""
+    budget_used: str = ""
+    """Share of the tighter budget that is spent, for the table."""
 
 
 class ComputeQueue(Model):

@@ -237,6 +237,10 @@ class SiteResources(Model):
     """What pods may have."""
     requested: ResourceAmounts = ResourceAmounts()
     """What bound pods ask for."""
+    reserved: ResourceAmounts = ResourceAmounts()
+    """What must stay free for the site's own users, less what their pods take already."""
+    reserved_accelerators: int = 0
+    """Accelerators of that reserve."""
 
 
 class SiteAccelerator(Model):
@@ -258,6 +262,36 @@ class SiteAccelerator(Model):
     """Units that bound pods ask for."""
     free_by_node: dict[str, int] = Field(default_factory=dict)
     """How many nodes have exactly so many free."""
+
+
+class ShapeAccelerator(Model):
+    """Accelerators of one resource that a node has left."""
+
+    class_name: str = Field(alias="class")
+    """AcceleratorClass, or unknown."""
+    resource_name: str
+    """The name by which pods ask for it here."""
+    free: int = 0
+    """Units that are free."""
+
+
+class FreeShape(Model):
+    """Nodes that have the same left."""
+
+    nodes: int = 1
+    """How many nodes are alike."""
+    cpu: str = "0"
+    """Cores that are free on each, as a quantity."""
+    memory: str = "0"
+    """Bytes that are free on each, as a quantity."""
+    pods: int = 0
+    """Pods that each still takes."""
+    accelerators: tuple[ShapeAccelerator, ...] = ()
+    """Accelerators that each has free."""
+    others: dict[str, int] = Field(default_factory=dict)
+    """Further extended resources that each has free."""
+    taints: tuple[Taint, ...] = ()
+    """Taints of the nodes."""
 
 
 class Orphan(Model):
@@ -298,6 +332,9 @@ class SiteStatus(Model):
     """Plain resources."""
     accelerators: tuple[SiteAccelerator, ...] = ()
     """Accelerators by class."""
+    free_shapes: tuple[FreeShape, ...] = ()
+    """What the nodes have left, alike nodes together; where there are too many sorts, those of the
+    same accelerators are told as the least of them."""
     accelerator_summary: str = ""
     """Free and all accelerators, for the table."""
     signals: SiteSignals = SiteSignals()

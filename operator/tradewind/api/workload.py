@@ -285,6 +285,10 @@ class Placement(Model):
     """Fencing number: objects of a lower epoch are removed before anything new starts."""
     replicas: int
     """Pods of this part."""
+    partial: bool = False
+    """True where other sites have the rest of the pods."""
+    completions: int | None = None
+    """Pods of this part's Job that are to succeed; absent: as many as the template says."""
     accelerator_class: str | None = None
     """AcceleratorClass that it runs on; absent for work without accelerators."""
     object: ObjectReference | None = None
@@ -366,7 +370,7 @@ class Estimate(Model):
     carbon_kg: float | None = Field(None, alias="carbonKg")
     """Emissions, kg CO2e."""
     cost_usd: float | None = Field(None, alias="costUSD")
-    """Money, USD."""
+    """Hardware and electricity, USD."""
     start_at: Timestamp | None = None
     """When it starts."""
     finish_at: Timestamp | None = None
@@ -459,6 +463,8 @@ class WorkloadStatus(Model):
     """Run time on the reference class that is behind it, as of its last checkpoint."""
     moved_at: Timestamp | None = None
     """When it was last moved or paused."""
+    desired_replicas: int = 0
+    """Pods that the parts of a split should have together; absent without a split."""
     usage: Usage | None = None
     """What it has taken."""
     history: tuple[HistoryEntry, ...] = ()

@@ -19,28 +19,20 @@ import structlog
 
 from tradewind import __version__
 from tradewind.api.names import GROUP, VERSION
-from tradewind.base.aio import Batcher, Clock, SystemClock, cancel_and_wait, supervise
+from tradewind.base.aio import Clock, SystemClock, cancel_and_wait, supervise
 from tradewind.base.errors import ApiError, ConfigurationError, SiteUnreachableError
 from tradewind.base.observe import configure_logging, get_logger
 from tradewind.controller import hub as hub_reads
-from tradewind.controller.accounting import Accounting
-from tradewind.controller.engaged import EngagedSites
-from tradewind.controller.freeze import Freezer
+from tradewind.controller.assembly import Outside, Parts
 from tradewind.controller.handlers import build_registry, build_settings
-from tradewind.controller.housekeeping import Housekeeper
 from tradewind.controller.intake import Intake
-from tradewind.controller.intents import StoreIntents
 from tradewind.controller.lease import LeaseElector
 from tradewind.controller.loop import PlanningLoop
 from tradewind.controller.probes import ProbeServer
 from tradewind.controller.settings import Settings
-from tradewind.controller.sitestatus import SiteStatusWriter
-from tradewind.controller.store import Record, Store
-from tradewind.controller.writer import WorkloadWriter
-from tradewind.placement.config import EngineConfig
+from tradewind.controller.store import Record
 from tradewind.sites.access import Endpoint
 from tradewind.sites.client import ApiSession, hub_endpoint
-from tradewind.telemetry.registry import TelemetryRegistry
 
 log = get_logger(__name__)
 
@@ -65,7 +57,6 @@ class Operator:
         self._stopping = asyncio.Event()
         self._lost = False
         self._loop: PlanningLoop | None = None
-        self._intake: Intake | None = None
         self._elector = LeaseElector(
             self._hub,
             namespace=settings.hub.namespace,
@@ -116,8 +107,7 @@ class Operator:
 
     async def _work(self) -> None:
         hub_id = await self._wait_for_hub()
-        store, parts = self._build(hub_id)
-        self._intake = parts.intake
+        parts = self._build(hub_id)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch(parts.intake))
             await self._elector.acquire()
@@ -130,13 +120,15 @@ class Operator:
                 parts.intake.lead()
                 log.info(
                     "hub loaded",
-                    workloads=len(store.workloads),
-                    sites=len(store.sites),
-                    policies=len(store.policies),
+                    workloads=len(parts.store.workloads),
+                    sites=len(parts.store.sites),
+                    policies=len(parts.store.policies),
                 )
                 for name, run in (
                     ("writer", parts.writer.run),
                     ("site-status", parts.site_status.run),
+                    ("queue-status", parts.queue_status.run),
+                    ("events", parts.events.run),
                     ("loop", parts.loop.run),
                     ("meter", parts.accounting.run),
                     ("audit", lambda: self._audit(parts.intake)),
@@ -144,8 +136,7 @@ class Operator:
                     tasks.create_task(supervise(name, run, clock=self._clock), name=name)
                 await asyncio.Event().wait()
             finally:
-                await parts.sites.close()
-                await parts.telemetry.close()
+                await parts.close()
 
     async def _wait_for_hub(self) -> str:
         """Wait until the hub answers and knows our kinds; says each time what is missing."""
@@ -160,115 +151,15 @@ class Operator:
                 self._hub_seen = True
                 return found
 
-    def _build(self, hub_id: str) -> tuple[Store, "_Parts"]:
-        settings, clock, hub = self._settings, self._clock, self._hub
-        store = Store()
-        batcher = Batcher(
-            clock,
-            idle_s=settings.planning.idle_batch_seconds,
-            max_s=settings.planning.max_batch_seconds,
-        )
-
-        def may_write() -> bool:
-            return self._elector.leading
-
-        def on_signals(site: str) -> None:
-            parts.site_status.add(site)
-            if store.has_pending:
-                batcher.notify()
-
-        async def keep(record: Record) -> None:
-            await parts.accounting.ledger.fold(record)
-
-        parts = _Parts()
-        parts.sites = EngagedSites(
-            hub,
+    def _build(self, hub_id: str) -> Parts:
+        outside = Outside(
+            hub=self._hub,
             hub_id=hub_id,
-            store=store,
-            settings=settings.sites,
-            clock=clock,
-            may_write=may_write,
-            on_capacity=batcher.notify,
-            on_status=lambda site, soon: (
-                parts.site_status.add(site) if soon else parts.site_status.add_later(site)
-            ),
+            may_write=lambda: self._elector.leading,
+            loaded=lambda: self._loaded,
+            expire=self._expire,
         )
-        parts.telemetry = TelemetryRegistry(
-            read_secret=lambda namespace, name: hub_reads.read_secret(hub, namespace, name),
-            allow_loopback=settings.sites.allow_loopback,
-            on_signals=on_signals,
-            clock=clock,
-        )
-        parts.site_status = SiteStatusWriter(
-            hub,
-            store,
-            runtime=parts.sites.runtime,
-            signals=lambda site: (parts.telemetry.signals(site), parts.telemetry.condition(site)),
-            may_write=may_write,
-            clock=clock,
-        )
-        parts.writer = WorkloadWriter(
-            hub,
-            store,
-            may_write=may_write,
-            on_written=parts.sites.add,
-            clock=clock,
-            workers=settings.hub.writers,
-            keep=keep,
-        )
-        parts.accounting = Accounting(
-            hub,
-            store,
-            settings,
-            runtime=parts.sites.runtime,
-            signals=parts.telemetry.signals,
-            silent=lambda site: parts.sites.unreachable_since(site) is not None,
-            on_due=parts.writer.add_later,
-            clock=clock,
-        )
-        parts.sites.bind(
-            StoreIntents(
-                store,
-                parts.writer,
-                hardware=parts.sites.hardware,
-                loaded=lambda: self._loaded,
-                on_capacity=batcher.notify,
-                on_clean=parts.site_status.clear_orphan,
-            )
-        )
-        parts.loop = PlanningLoop(
-            store,
-            Freezer(
-                store,
-                runtime=parts.sites.runtime,
-                signals=parts.telemetry.signals,
-                default_policy=settings.planning.default_policy,
-            ),
-            Housekeeper(
-                store,
-                parts.writer,
-                unreachable_since=parts.sites.unreachable_since,
-                on_orphan=parts.site_status.note_orphan,
-                expire=self._expire,
-            ),
-            parts.writer,
-            batcher,
-            leading=may_write,
-            engine=EngineConfig(),
-            clock=clock,
-            replan_s=settings.planning.replan_seconds,
-        )
-        parts.intake = Intake(
-            store,
-            parts.sites,
-            parts.telemetry,
-            parts.writer,
-            parts.site_status,
-            notify=batcher.notify,
-            now=clock.now,
-            on_dropped=parts.accounting.ledger.dropped,
-        )
-        return store, parts
+        return Parts(self._settings, self._clock, outside)
 
     async def _watch(self, intake: Intake) -> None:
         """Kopf, until cancelled; its failure is ours.
@@ -297,18 +188,6 @@ class Operator:
         task = asyncio.ensure_future(_delete(self._hub, path, record.uid))
         _background.add(task)
         task.add_done_callback(_background.discard)
-
-
-class _Parts:
-    """What one leader runs; filled by `_build`, since the parts know each other."""
-
-    sites: EngagedSites
-    telemetry: TelemetryRegistry
-    site_status: SiteStatusWriter
-    writer: WorkloadWriter
-    accounting: Accounting
-    loop: PlanningLoop
-    intake: Intake
 
 
 _background: set[asyncio.Future[None]] = set()

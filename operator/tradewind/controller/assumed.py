@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from tradewind.api.demand import Demand, PodDemand
 from tradewind.controller import lifecycle
+from tradewind.controller.splits import part_demand
 from tradewind.controller.store import Record, Store
 from tradewind.placement.snapshot import Assumed, SiteName
 from tradewind.sites.inventory import Inventory
@@ -31,6 +32,7 @@ class AssumedCapacity:
     def __init__(self, store: Store, runtime: Callable[[str], SiteRuntime | None]) -> None:
         self._store = store
         self._runtime = runtime
+        self._changes = store.follow()
         self._pods: Counter[_Key] = Counter()
         self._shares: dict[str, Counter[_Key]] = {}
         self._inventories: dict[str, Inventory] = {}
@@ -45,7 +47,7 @@ class AssumedCapacity:
 
     def _stale(self) -> set[str]:
         """The workloads whose share may have changed since the last time."""
-        stale = self._store.take_changed()
+        stale = self._changes.take()
         for site in self._store.sites_with_placements():
             runtime = self._runtime(site)
             if runtime is None:
@@ -68,9 +70,8 @@ class AssumedCapacity:
             if placement.phase in lifecycle.ACTIVE:
                 runtime = self._runtime(placement.site)
                 bound = runtime.inventory.bound(uid) if runtime else 0
-                _count_unbound(
-                    share, placement.site, placement.accelerator_class, record.demand, bound
-                )
+                demand = part_demand(record.demand, placement)
+                _count_unbound(share, placement.site, placement.accelerator_class, demand, bound)
         if share:
             self._shares[uid] = share
             self._pods.update(share)

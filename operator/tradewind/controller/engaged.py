@@ -178,7 +178,7 @@ class EngagedSites:
     def on_inventory(self, site: str) -> None:
         """Nodes or pods changed."""
         self._on_status(site, False)  # noqa: FBT003 - not soon
-        if self._store.has_pending:
+        if self._store.has_waiting:
             self._on_capacity()
 
     def on_object(

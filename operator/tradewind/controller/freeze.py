@@ -1,27 +1,29 @@
 """Freeze what is known into a `Snapshot`: site and workload views, each made anew only on change.
 
-Capacity is what a site's inventory says is free, less what is assumed (`assumed.py`).
+Capacity is what a site's inventory says is free, less what is assumed (`assumed.py`). Workloads are
+in `standing.py`, queues in `accounts.py`.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from tradewind.api.site import ComputeSite, SiteSignals
 from tradewind.base.errors import QuantityError
 from tradewind.base.observe import get_logger
-from tradewind.controller import lifecycle
+from tradewind.controller.accounts import QueueAccounts
 from tradewind.controller.assumed import AssumedCapacity
 from tradewind.controller.foresee import foreseen
-from tradewind.controller.store import Record, Store
+from tradewind.controller.nominations import Nominations
+from tradewind.controller.standing import WorkloadViews
+from tradewind.controller.store import Store
 from tradewind.placement.snapshot import (
     Reserve,
     SiteAccelerator,
-    SiteName,
     SiteView,
     Snapshot,
-    WorkloadView,
 )
-from tradewind.placement.views import reserve_of, site_view, workload_view
+from tradewind.placement.views import reserve_of, site_view
 from tradewind.sites.inventory import Amounts, InventoryView
 from tradewind.sites.runtime import SiteRuntime
 from tradewind.telemetry.outlook import NO_OUTLOOK, Outlook
@@ -38,6 +40,8 @@ class Freezer:
         signals: what was last polled of a site.
         default_policy: for workloads that name none.
         outlook: forecasts of a site, and values of the policies' own terms there.
+        accounts: what the queues hold; None: its own.
+        nominations: for whom room is made; None: nobody.
     """
 
     def __init__(
@@ -48,24 +52,33 @@ class Freezer:
         signals: Callable[[str], SiteSignals],
         default_policy: str,
         outlook: Callable[[str], Outlook] = lambda _: NO_OUTLOOK,
+        accounts: QueueAccounts | None = None,
+        nominations: Nominations | None = None,
     ) -> None:
         self._outlook = outlook
         self._store = store
         self._runtime = runtime
         self._signals = signals
-        self._default_policy = default_policy
+        self._accounts = accounts or QueueAccounts(store)
+        self._nominations = nominations or Nominations(store, runtime)
         self._assumed = AssumedCapacity(store, runtime)
+        self._workloads = WorkloadViews(
+            store, nominated=self._nominations.site, default_policy=default_policy
+        )
         self._views: dict[str, tuple[tuple[object, ...], SiteView]] = {}
 
-    def freeze(self, serial: int) -> Snapshot:
+    def freeze(self, serial: int, now: datetime) -> Snapshot:
         """What is known at this moment."""
         store = self._store
+        pending, running = self._workloads.take(self._nominations.begin())
         return Snapshot(
             sites=tuple(self._site(site) for site in store.sites.values()),
-            pending=tuple(self._workload(record) for record in store.pending()),
+            pending=pending,
             policies={name: policy.spec for name, policy in store.policies.items()},
             catalog=store.catalog,
+            running=running,
             assumed=tuple(self._assumed.take()),
+            queues=self._accounts.views(now),
             serial=serial,
         )
 
@@ -92,7 +105,7 @@ class Freezer:
             signals=signals,
             reachable=reachable,
             synced=synced,
-            reserved=_reserve(site, inventory),
+            reserved=effective_reserve(site, inventory),
             occupied=inventory.occupied,
         )
         if outlook is not NO_OUTLOOK:
@@ -100,21 +113,6 @@ class Freezer:
         if site.metadata.deletion_timestamp is not None:
             view = replace(view, unschedulable=True)
         self._views[name] = (made_of, view)
-        return view
-
-    def _workload(self, record: Record) -> WorkloadView:
-        epoch = record.status.epoch
-        lost = frozenset(
-            SiteName(part.site) for part in record.status.placements if part.phase is lifecycle.LOST
-        )
-        view: WorkloadView | None = record.view
-        if view is None and record.demand is not None:
-            view = workload_view(record.model, record.demand, default_policy=self._default_policy)
-        if view is None:
-            raise AssertionError(f"{record.label} is pending without a demand")
-        if view.epoch != epoch or view.excluded_sites != lost or view.current:
-            view = replace(view, epoch=epoch, excluded_sites=lost, current=())
-        record.view = view
         return view
 
 
@@ -131,7 +129,8 @@ def _accelerators(inventory: InventoryView) -> list[SiteAccelerator]:
     ]
 
 
-def _reserve(site: ComputeSite, inventory: InventoryView) -> Reserve:
+def effective_reserve(site: ComputeSite, inventory: InventoryView) -> Reserve:
+    """What must still stay free for the site's own users; all of it where that cannot be read."""
     try:
         return reserve_of(
             site.spec.reserved,

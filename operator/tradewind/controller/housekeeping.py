@@ -15,6 +15,7 @@ from tradewind.api.site import ComputeSite
 from tradewind.api.workload import FailoverMode, Placement, WorkloadStatus
 from tradewind.base.observe import get_logger
 from tradewind.controller import lifecycle
+from tradewind.controller.evictions import Evictor
 from tradewind.controller.store import Record, Store
 from tradewind.controller.writer import WorkloadWriter
 
@@ -33,6 +34,7 @@ class Housekeeper:
         unreachable_since: when a site stopped answering; None while it answers.
         on_orphan: notes an object that is left at a silent site.
         expire: deletes a finished workload from the hub.
+        evictor: ends work at a site that answers.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class Housekeeper:
         unreachable_since: Callable[[str], datetime | None],
         on_orphan: Callable[[str, Record, Placement], None],
         expire: Callable[[Record], None],
+        evictor: Evictor,
     ) -> None:
         self._store = store
         self._writer = writer
         self._unreachable_since = unreachable_since
         self._on_orphan = on_orphan
         self._expire = expire
+        self._evictor = evictor
 
     def run(self, now: datetime) -> None:
         """Look once."""
@@ -82,16 +86,9 @@ class Housekeeper:
             if since is not None and _fails_over(record, since, now):
                 self._lose(record, placement, "SiteLost")
             elif since is None and (reason := _eviction(record, site)):
-                self._evict(record, placement, reason)
+                self._evictor.evict(record, placement, *reason, now)
         elif gone and placement.phase is lifecycle.LOST and not record.pending:
             self._set(record, lifecycle.drop(record.status, placement.site))
-
-    def _evict(self, record: Record, placement: Placement, reason: str) -> None:
-        log.info("workload evicted", workload=record.label, site=placement.site, reason=reason)
-        self._set(
-            record,
-            lifecycle.step(record.status, placement.site, lifecycle.EVICTING, message=reason),
-        )
 
     def _lose(self, record: Record, placement: Placement, reason: str) -> None:
         log.warning(
@@ -125,16 +122,16 @@ def _fails_over(record: Record, since: datetime, now: datetime) -> bool:
     )
 
 
-def _eviction(record: Record, site: ComputeSite | None) -> str:
-    """Why a reachable site must give the work up; empty if it need not."""
+def _eviction(record: Record, site: ComputeSite | None) -> tuple[str, str] | None:
+    """Reason and message why a reachable site must give the work up; None if it need not."""
     if record.model.spec.suspend:
-        return "Suspended"
+        return "Suspended", ""
     if site is None:
-        return ""
+        return None
     if site.metadata.deletion_timestamp is not None:
-        return "SiteRemoved"
+        return "SiteRemoved", ""
     tolerations = record.model.spec.placement.tolerations
     for taint in site.spec.taints:
         if taint.effect == "NoExecute" and not any(t.tolerates(taint) for t in tolerations):
-            return f"TaintNotTolerated: {taint.key}"
-    return ""
+            return "TaintNotTolerated", taint.key
+    return None

@@ -19,6 +19,7 @@ from tradewind.base.errors import TradewindError
 from tradewind.base.observe import get_logger
 from tradewind.controller import lifecycle
 from tradewind.controller.engaged import EngagedSites
+from tradewind.controller.queuestatus import QueueStatusWriter
 from tradewind.controller.sitestatus import SiteStatusWriter
 from tradewind.controller.store import Record, Store
 from tradewind.controller.writer import WorkloadWriter
@@ -36,6 +37,7 @@ class Intake:
         telemetry: likewise.
         writer: told of workloads that need a write without a cycle.
         site_status: told of ComputeSites.
+        queue_status: told of ComputeQueues.
         notify: wakes the planning loop.
         now: the wall clock.
         on_dropped: told of a workload that is gone from the hub.
@@ -49,6 +51,7 @@ class Intake:
         writer: WorkloadWriter,
         site_status: SiteStatusWriter,
         *,
+        queue_status: QueueStatusWriter,
         notify: Callable[[], None],
         now: Callable[[], datetime],
         on_dropped: Callable[[Record], None] = lambda _: None,
@@ -58,6 +61,7 @@ class Intake:
         self._telemetry = telemetry
         self._writer = writer
         self._site_status = site_status
+        self._queue_status = queue_status
         self._notify = notify
         self._now = now
         self._on_dropped = on_dropped
@@ -152,11 +156,24 @@ class Intake:
                 self._store.policies[name] = PlacementPolicy.model_validate(raw)
                 self._notify()
             case "computequeues":
-                self._store.queues[name] = ComputeQueue.model_validate(raw)
-                self._notify()
+                self._take_queue(ComputeQueue.model_validate(raw))
             case "acceleratorclasses":
                 self._store.take_class(name, AcceleratorClass.model_validate(raw))
                 self._sites.reclassify()
+
+    def _take_queue(self, queue: ComputeQueue) -> None:
+        name = queue.metadata.name
+        before = self._store.queues.get(name)
+        if (
+            before is not None
+            and before.metadata.uid == queue.metadata.uid
+            and before.metadata.generation == queue.metadata.generation
+        ):
+            return  # its status alone changed, by our own hand
+        self._store.queues[name] = queue
+        self._notify()
+        if self._leading:
+            self._queue_status.add(name)
 
     def _take_site(self, site: ComputeSite) -> None:
         before = self._store.sites.get(site.metadata.name)
@@ -187,6 +204,7 @@ class Intake:
                 self._store.policies.pop(name, None)
             case "computequeues":
                 self._store.queues.pop(name, None)
+                self._queue_status.add(name)
             case "acceleratorclasses":
                 self._store.take_class(name, None)
                 self._sites.reclassify()

@@ -83,15 +83,17 @@ class StoreIntents:
         record = self._at(site, child.workload_uid, child.epoch)
         if record is None:
             return
-        api_version, _, kind = child.kind.rpartition("/")
-        ref = ObjectReference(
-            api_version=api_version,
-            kind=kind,
-            namespace=child.namespace,
-            name=child.name,
-            uid=child.uid,
-        )
+        ref = _ref(child)
         self._change(record, lifecycle.record_observed(record.status, site, ref, child.observed))
+
+    def on_ended(self, site: str, child: Child) -> None:
+        """It finished before its eviction reached it: then it is not to run again."""
+        record = self._at(site, child.workload_uid, child.epoch)
+        if record is not None:
+            ref = _ref(child)
+            self._change(
+                record, lifecycle.record_finished(record.status, site, ref, child.observed)
+            )
 
     def on_vanished(self, site: str, workload_uid: str, epoch: int) -> None:
         """The object was deleted at the site before it was seen to finish: never run it again."""
@@ -149,3 +151,14 @@ class StoreIntents:
             self._on_capacity()
         else:
             self._writer.add_later(record.uid)
+
+
+def _ref(child: Child) -> ObjectReference:
+    api_version, _, kind = child.kind.rpartition("/")
+    return ObjectReference(
+        api_version=api_version,
+        kind=kind,
+        namespace=child.namespace,
+        name=child.name,
+        uid=child.uid,
+    )

@@ -34,7 +34,7 @@ class Record:
         written: as the hub holds it.
         demand: what the template asks for; None while it is refused.
         fault: why the template is refused.
-        view: placement's view of it, made once for each generation.
+        view: placement's view of its spec, made once for each generation.
         indexed_sites: where the store's index has it.
     """
 
@@ -70,8 +70,13 @@ class Record:
             self.demand is not None
             and not self.deleting
             and not self.model.spec.suspend
-            and lifecycle.is_unplaced(self.status)
+            and lifecycle.needs_place(self.status)
         )
+
+    @property
+    def deferred(self) -> bool:
+        """It is pending by choice: only time, or a change of signals, is a reason to look again."""
+        return lifecycle.is_deferred(self.status)
 
 
 def _as_decided(_: Record, status: WorkloadStatus) -> WorkloadStatus:
@@ -96,21 +101,28 @@ class Store:
     settle: Callable[[Record, WorkloadStatus], WorkloadStatus] = _as_decided
     _pending: set[str] = field(default_factory=set)
     _at_site: dict[str, set[str]] = field(default_factory=dict)
-    _changed: set[str] = field(default_factory=set)
+    _waiting: set[str] = field(default_factory=set)
+    _followers: list[set[str]] = field(default_factory=list)
+
+    def follow(self) -> "Changes":
+        """The workloads that change, come or go from now on, for one reader."""
+        changed = set(self.workloads)
+        self._followers.append(changed)
+        return Changes(changed)
 
     def pending(self) -> Iterator[Record]:
         """The workloads that a cycle should look at."""
         return (self.workloads[uid] for uid in self._pending)
 
-    def take_changed(self) -> set[str]:
-        """The workloads that changed, came or went since the last call."""
-        changed, self._changed = self._changed, set()
-        return changed
-
     @property
     def has_pending(self) -> bool:
         """Whether a cycle would have anything to do."""
         return bool(self._pending)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether something waits for capacity, and not for its hour."""
+        return bool(self._waiting)
 
     def placed_at(self, site: str) -> list[Record]:
         """The workloads with a placement at a site, of any phase."""
@@ -143,8 +155,9 @@ class Store:
         """Forget an AIWorkload that is gone from the hub."""
         record = self.workloads.pop(uid, None)
         if record is not None:
-            self._changed.add(uid)
+            self._note(uid)
             self._pending.discard(uid)
+            self._waiting.discard(uid)
             for site in record.indexed_sites:
                 self._at_site[site].discard(uid)
         return record
@@ -156,17 +169,20 @@ class Store:
 
     def reindex(self, record: Record) -> None:
         """Bring the indices up to date with a record."""
-        self._changed.add(record.uid)
-        if record.pending:
-            self._pending.add(record.uid)
-        else:
-            self._pending.discard(record.uid)
+        self._note(record.uid)
+        pending = record.pending
+        _put(self._pending, record.uid, there=pending)
+        _put(self._waiting, record.uid, there=pending and not record.deferred)
         here = frozenset(placement.site for placement in record.status.placements)
         for site in here - record.indexed_sites:
             self._at_site.setdefault(site, set()).add(record.uid)
         for site in record.indexed_sites - here:
             self._at_site[site].discard(record.uid)
         record.indexed_sites = here
+
+    def _note(self, uid: str) -> None:
+        for changed in self._followers:
+            changed.add(uid)
 
     def take_class(self, name: str, made: AcceleratorClass | None) -> None:
         """Take in an AcceleratorClass, or its end, and rebuild the catalogue."""
@@ -175,6 +191,26 @@ class Store:
         else:
             self.classes[name] = made
         self.catalog = builtin_catalog().with_overrides(self.classes.values())
+
+
+def _put(uids: set[str], uid: str, *, there: bool) -> None:
+    if there:
+        uids.add(uid)
+    else:
+        uids.discard(uid)
+
+
+class Changes:
+    """What one reader has not looked at yet."""
+
+    def __init__(self, changed: set[str]) -> None:
+        self._changed = changed
+
+    def take(self) -> set[str]:
+        """The workloads that changed, came or went since the last call."""
+        taken = set(self._changed)
+        self._changed.clear()
+        return taken
 
 
 def _new_record(model: AIWorkload, version: int) -> Record:

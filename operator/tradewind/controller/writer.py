@@ -28,8 +28,8 @@ from tradewind.base.errors import ApiError
 from tradewind.base.faults import AFTER_FINALIZER, AFTER_STATUS, fault_point
 from tradewind.base.observe import REGISTRY, get_logger
 from tradewind.base.queue import KeyedQueue
-from tradewind.controller import lifecycle
 from tradewind.controller.store import Record, Store
+from tradewind.controller.summary import summarise
 from tradewind.sites.client import ApiSession
 
 log = get_logger(__name__)
@@ -148,9 +148,7 @@ class WorkloadWriter:
         self._seen_at.pop(uid, None)
 
     async def _write(self, record: Record) -> None:
-        self._store.set_status(
-            record, lifecycle.summarise(record.model, record.status, self._clock.now())
-        )
+        self._store.set_status(record, summarise(record.model, record.status, self._clock.now()))
         if record.deleting and not record.status.placements:
             if record.finalized:
                 await self._keep(record)

@@ -11,7 +11,7 @@ One dispatcher serves one site, with its own workers and time limits: a site tha
 nobody else. Deletions carry the child's uid, so that a name that changed hands is safe.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -45,9 +45,12 @@ from tradewind.dispatch.objects import (
 )
 from tradewind.dispatch.render import render
 from tradewind.sites.client import ApiSession
+from tradewind.workloads.adapter import ObservedState
 from tradewind.workloads.registry import adapter_for
 
 log = get_logger(__name__)
+
+_ENDED = frozenset({ObservedState.SUCCEEDED, ObservedState.FAILED})
 
 APPLIED = Counter(
     "tradewind_dispatch_applied_total",
@@ -171,6 +174,10 @@ class SiteDispatcher:
         if isinstance(wanted, Hold):
             return
         children = self._children.of(uid)
+        if isinstance(wanted, Remove) and self._report_ended(children):
+            wanted = self._intents.wanted(self._site, uid)
+            if isinstance(wanted, Hold):
+                return  # it ended before its removal came, and stays to be read
         stale = [
             child for child in children if isinstance(wanted, Remove) or not belongs(child, wanted)
         ]
@@ -186,6 +193,13 @@ class SiteDispatcher:
                 self._intents.on_gone(self._site, uid)
         else:
             await self._keep(uid, wanted, next(iter(children), None))
+
+    def _report_ended(self, children: Iterable[Child]) -> bool:
+        """Tell of children that finished by themselves, before they are removed; whether any."""
+        ended = [c for c in children if c.observed.state in _ENDED and not c.deleting]
+        for child in ended:
+            self._intents.on_ended(self._site, child)
+        return bool(ended)
 
     async def _keep(self, uid: str, keep: Keep, child: Child | None) -> None:
         epoch = keep.placement.epoch

@@ -54,6 +54,10 @@ class Intents(Protocol):
         """A child of the wanted epoch was seen, with its status."""
         ...
 
+    def on_ended(self, site: str, child: Child) -> None:
+        """A child that is to be removed has finished by itself."""
+        ...
+
     def on_vanished(self, site: str, workload_uid: str, epoch: int) -> None:
         """A child that had been created is gone, and its kind must not be started again."""
         ...

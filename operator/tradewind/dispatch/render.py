@@ -28,6 +28,7 @@ from tradewind.workloads.adapter import Adapter
 from tradewind.workloads.copying import as_mapping
 from tradewind.workloads.guard import check_template
 from tradewind.workloads.registry import adapter_for
+from tradewind.workloads.shares import take_share
 
 
 def render(
@@ -56,6 +57,8 @@ def render(
     template = workload.spec.template
     adapter = adapter_for(template["apiVersion"], template["kind"])
     body = adapter.clean(template)
+    if placement.partial:
+        take_share(body, placement.replicas, placement.completions)
     for pod_set in adapter.pod_sets(template):
         pods = translate_pod_template(pod_set.template, hardware, workload.spec.variants)
         _put(body, pod_set.template_path, pods)

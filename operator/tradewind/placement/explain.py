@@ -20,6 +20,7 @@ from tradewind.placement.misfit import misfit
 from tradewind.placement.plan import (
     Assignment,
     Candidate,
+    Deferred,
     Explanation,
     LazySequence,
     Refusal,
@@ -202,7 +203,7 @@ def _nearest(group: list[Refusal]) -> Refusal:
     return max(group, key=lambda refusal: refusal.available or 0.0)
 
 
-def decision_of(outcome: Assignment | Waiting, at: datetime) -> Decision:
+def decision_of(outcome: Assignment | Waiting | Deferred, at: datetime) -> Decision:
     """What a workload's status says of a choice; bounded in size.
 
     Args:
@@ -232,9 +233,10 @@ def decision_of(outcome: Assignment | Waiting, at: datetime) -> Decision:
     return Decision(
         at=at,
         policy=why.policy,
-        reason="Placed",
+        reason=reason_of(outcome),
         message=message_of(outcome),
         start_at=outcome.start_at,
+        site=outcome.site if isinstance(outcome, Deferred) else "",
         cost_usd=outcome.cost.total,
         terms=outcome.cost.as_dict(),
         assumed_inputs=outcome.cost.assumed_inputs,
@@ -243,16 +245,24 @@ def decision_of(outcome: Assignment | Waiting, at: datetime) -> Decision:
     )
 
 
-def reason_of(outcome: Assignment | Waiting) -> str:
-    """The code of a choice: Placed, Waiting or Unplaceable."""
+def reason_of(outcome: Assignment | Waiting | Deferred) -> str:
+    """The code of a choice: Placed, Deferred, Waiting or Unplaceable."""
     if isinstance(outcome, Assignment):
         return "Placed"
+    if isinstance(outcome, Deferred):
+        return "Deferred"
     return "Waiting" if outcome.verdict is Verdict.WAIT else "Unplaceable"
 
 
-def message_of(outcome: Assignment | Waiting) -> str:
-    """A sentence for people: where and at what cost, or why nowhere."""
+def message_of(outcome: Assignment | Waiting | Deferred) -> str:
+    """A sentence for people: where, when and at what cost, or why nowhere."""
     why = outcome.explanation
+    if isinstance(outcome, Deferred):
+        text = f"until {outcome.start_at:%Y-%m-%d %H:%M:%S} UTC: {outcome.site}"
+        text += f" then costs {outcome.cost.total:.2f} USD"
+        if outcome.cost_now is None:
+            return text + "; nothing has room now"
+        return text + f", a start now {outcome.cost_now.total:.2f} USD"
     if isinstance(outcome, Assignment):
         on = f" on {outcome.class_name}" if outcome.class_name else ""
         text = f"{outcome.site}{on} at {outcome.cost.total:.2f} USD"
@@ -271,11 +281,11 @@ def estimate_of(assignment: Assignment) -> Estimate:
     """What an assignment is expected to take."""
     chosen = assignment.explanation.chosen
     if chosen is None:
-        return Estimate(cost_usd=assignment.cost.total, start_at=assignment.start_at)
+        return Estimate(cost_usd=assignment.cost.money, start_at=assignment.start_at)
     return Estimate(
         energy_kwh=round(chosen.energy_kwh, 3),
         carbon_kg=round(chosen.carbon_kg, 3),
-        cost_usd=assignment.cost.total,
+        cost_usd=assignment.cost.money,
         start_at=assignment.start_at,
         finish_at=assignment.start_at + timedelta(seconds=min(chosen.run_s, 1e9)),
     )

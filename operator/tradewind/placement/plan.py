@@ -151,6 +151,11 @@ class CostTerms:
         """The sum of the terms, USD; exact to `DECIMALS`."""
         return round(math.fsum(self.usd), DECIMALS)
 
+    @property
+    def money(self) -> float:
+        """What is paid for hardware and electricity, USD; the other terms are preferences."""
+        return round(self[Term.HARDWARE] + self[Term.ELECTRICITY], DECIMALS)
+
     def __getitem__(self, term: Term) -> float:
         return self.usd[TERM_INDEX[term]]
 

@@ -44,7 +44,7 @@ class Scene:
         )
 
     def freeze(self) -> Snapshot:
-        return self._freezer.freeze(7)
+        return self._freezer.freeze(7, START)
 
     def site(self) -> SiteView:
         (view,) = self.freeze().sites

@@ -11,8 +11,10 @@ from tests.unit.controller.sites import compute_site
 
 from tradewind.api.workload import Placement, PlacementPhase
 from tradewind.controller import lifecycle
+from tradewind.controller.evictions import Evictor
 from tradewind.controller.housekeeping import ANNOTATION_FORGET, Housekeeper
 from tradewind.controller.store import Record, Store
+from tradewind.placement.config import EngineConfig
 
 SITE = "ulanqab"
 
@@ -35,6 +37,7 @@ class Scene:
             unreachable_since=self.silent_since.get,
             on_orphan=self._note,
             expire=lambda record: self.expired.append(record.label),
+            evictor=Evictor(self.store, self, config=EngineConfig()),  # type: ignore[arg-type]
         )
 
     def _note(self, site: str, record: Record, placement: Placement) -> None:

@@ -271,3 +271,28 @@ def test_what_nobody_knows_is_clean_all_the_same() -> None:
     hub.intents.on_gone(SITE, "uid-forgotten")
     assert hub.clean == [(SITE, "uid-forgotten")]
     assert (hub.now, hub.cycles) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"),
+    [(ObservedState.SUCCEEDED, SUCCEEDED), (ObservedState.FAILED, FAILED)],
+)
+def test_work_that_ended_before_its_eviction_came_does_not_run_again(
+    state: ObservedState, phase: PlacementPhase
+) -> None:
+    hub = Hub()
+    record = hub.take(EVICTING)
+    hub.intents.on_ended(SITE, child(state))
+    assert hub.phase(record) is phase
+    assert hub.wanted == Hold()
+    assert not record.pending
+    assert hub.now == [UID]
+
+
+@pytest.mark.parametrize("phase", [LOST, RUNNING, SUCCEEDED])
+def test_an_end_is_taken_over_from_an_eviction_alone(phase: PlacementPhase) -> None:
+    hub = Hub()
+    record = hub.take(phase)
+    before = record.status
+    hub.intents.on_ended(SITE, child(ObservedState.SUCCEEDED))
+    assert record.status is before

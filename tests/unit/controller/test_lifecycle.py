@@ -25,6 +25,7 @@ from tradewind.controller.lifecycle import (
     SUCCEEDED,
     IllegalStepError,
 )
+from tradewind.controller.summary import summarise
 from tradewind.workloads.adapter import Observed, ObservedState
 
 PHASES = tuple(PlacementPhase)
@@ -34,7 +35,7 @@ EDGES = {
     ASSIGNED: {DISPATCHED, RUNNING, SUCCEEDED, FAILED, EVICTING, LOST},
     DISPATCHED: {RUNNING, SUCCEEDED, FAILED, EVICTING, LOST},
     RUNNING: {DISPATCHED, SUCCEEDED, FAILED, EVICTING, LOST},
-    EVICTING: {LOST},
+    EVICTING: {LOST, SUCCEEDED, FAILED},
     LOST: {EVICTING},
     SUCCEEDED: set(),
     FAILED: set(),
@@ -207,7 +208,7 @@ def test_work_is_finished(phases: tuple[PlacementPhase, ...], *, finished: bool)
 
 
 def summary(found: WorkloadStatus, **kwargs: Any) -> WorkloadStatus:
-    return lifecycle.summarise(AIWorkload.model_validate(raw(**kwargs)), found, START)
+    return summarise(AIWorkload.model_validate(raw(**kwargs)), found, START)
 
 
 def conditions(found: WorkloadStatus) -> dict[str, tuple[str, str]]:
@@ -285,14 +286,14 @@ def deployment(replicas: int) -> AIWorkload:
 @pytest.mark.parametrize("replicas", [5, 1, 0])
 def test_a_scaled_deployment_counts_as_it_was_scaled(replicas: int) -> None:
     running = status(part("a", RUNNING, ready_replicas=2))
-    found = lifecycle.summarise(deployment(replicas), running, START)
+    found = summarise(deployment(replicas), running, START)
     assert (found.replicas, found.placements[0].replicas) == (replicas, replicas)
-    assert lifecycle.summarise(deployment(replicas), found, START) is found
+    assert summarise(deployment(replicas), found, START) is found
 
 
 def test_what_is_spread_or_finishes_keeps_the_numbers_it_was_placed_with() -> None:
     spread = status(part("a", RUNNING), part("b", RUNNING))
-    assert lifecycle.summarise(deployment(9), spread, START).replicas == 4
+    assert summarise(deployment(9), spread, START).replicas == 4
     assert summary(status(part("a", RUNNING)), pods=9).replicas == 2
 
 
@@ -306,7 +307,7 @@ def test_conditions_that_no_longer_hold_are_left_out() -> None:
 def test_a_condition_keeps_the_time_of_its_change() -> None:
     first = summary(status(part()))
     later = START + timedelta(minutes=5)
-    again = lifecycle.summarise(WORK, lifecycle.step(first, "ulanqab", RUNNING), later)
+    again = summarise(WORK, lifecycle.step(first, "ulanqab", RUNNING), later)
     times = {one.type: one.last_transition_time for one in again.conditions}
     assert times["Placed"] == START
 
@@ -323,8 +324,8 @@ def test_a_summary_of_a_summary_is_the_same_object(
     """Callers compare by identity to save a write: a later clock alone must not make one."""
     work = AIWorkload.model_validate(raw(suspend=suspend, deleting=deleting))
     parts = [part(f"s{n}", phase, ready_replicas=ready) for n, phase in enumerate(phases)]
-    once = lifecycle.summarise(work, status(*parts), START)
-    assert lifecycle.summarise(work, once, START + timedelta(hours=1)) is once
+    once = summarise(work, status(*parts), START)
+    assert summarise(work, once, START + timedelta(hours=1)) is once
 
 
 actions = st.lists(

@@ -8,6 +8,7 @@ from tests.unit.controller.metered import FIGURES, INTERVAL_S, SITE, Scene, at, 
 
 from tradewind.controller import lifecycle
 from tradewind.controller.meter import JITTER
+from tradewind.controller.summary import summarise
 from tradewind.workloads.adapter import ObservedState
 
 PENDING, RUNNING = ObservedState.PENDING, ObservedState.RUNNING
@@ -90,7 +91,7 @@ def test_work_that_was_never_seen_to_run_is_charged_when_it_has_ended() -> None:
     scene.see(record, FAILED, started=at(10), finished=at(40))
     assert hours(record) == pytest.approx(30 / 3600)
     before = record.status
-    scene.store.set_status(record, lifecycle.summarise(record.model, before, at(60)))
+    scene.store.set_status(record, summarise(record.model, before, at(60)))
     assert hours(record) == pytest.approx(30 / 3600)
 
 

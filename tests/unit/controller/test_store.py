@@ -186,8 +186,10 @@ def test_a_workload_made_anew_under_its_name_is_another_one(store: Store) -> Non
 
 
 def test_changes_are_told_once(store: Store) -> None:
+    changes = store.follow()
+
     def changed(record: Record) -> bool:
-        return record.uid in store.take_changed()
+        return record.uid in changes.take()
 
     record = works.take(store)
     assert changed(record)
@@ -196,7 +198,16 @@ def test_changes_are_told_once(store: Store) -> None:
     assert changed(record)
     store.drop_workload(record.uid)
     assert changed(record)
-    assert store.take_changed() == set()
+    assert changes.take() == set()
+
+
+def test_each_reader_is_told_of_every_change_and_of_what_was_there_before(store: Store) -> None:
+    record = works.take(store)
+    one, other = store.follow(), store.follow()
+    assert one.take() == other.take() == {record.uid}
+    works.decide(store, record, works.part())
+    assert one.take() == {record.uid}
+    assert other.take() == {record.uid}
 
 
 def test_a_class_of_the_clusters_own_comes_and_goes(store: Store) -> None:

@@ -36,6 +36,7 @@ class ScriptedIntents:
     def __init__(self) -> None:
         self.wants: Wanted = Hold()
         self.told: list[tuple[Any, ...]] = []
+        self.after_end: Wanted = Hold()
 
     def wanted(self, site: str, workload_uid: str) -> Wanted:
         return self.wants if workload_uid == UID else Remove()
@@ -45,6 +46,10 @@ class ScriptedIntents:
 
     def on_observed(self, site: str, child: Child) -> None:
         self.told.append(("observed", child.epoch, child.uid))
+
+    def on_ended(self, site: str, child: Child) -> None:
+        self.told.append(("ended", child.epoch, child.uid))
+        self.wants = self.after_end
 
     def on_vanished(self, site: str, workload_uid: str, epoch: int) -> None:
         self.told.append(("vanished", epoch))
@@ -427,3 +432,26 @@ async def test_a_namespace_that_went_is_made_again() -> None:
         await made.hide(child)
         await made.clock.step(SEEN_TTL_S + REFUSED_BACKOFF_S)
         assert [verb for verb, _ in made.writes] == ["POST", "apply", "POST", "apply"]
+
+
+def complete(body: dict[str, Any]) -> dict[str, Any]:
+    condition = {"type": "Complete", "status": "True"}
+    return body | {"status": {"conditions": [condition], "completionTime": "2026-11-24T07:00:00Z"}}
+
+
+async def test_what_ended_before_its_removal_came_is_told_and_stays() -> None:
+    async with scene("research") as made:
+        made.site.put(JOB_PATH, complete(ours()))
+        made.show(JOB_PATH)
+        await made.want(Remove(workload()))
+        assert made.writes == []
+        assert [one[:2] for one in made.intents.heard("ended")] == [("ended", 1)]
+
+
+async def test_what_ended_is_removed_all_the_same_where_it_is_not_wanted() -> None:
+    async with scene("research") as made:
+        made.intents.after_end = Remove(workload())
+        made.site.put(JOB_PATH, complete(ours()))
+        made.show(JOB_PATH)
+        await made.want(Remove(workload()))
+        assert made.writes == [("delete", JOB_PATH)]

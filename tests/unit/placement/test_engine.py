@@ -197,7 +197,8 @@ def test_an_estimate_ends_when_the_run_ends() -> None:
     (found,) = plan(snapshot([site("s").nodes(2, a100=8)], [GANG.lasts(3)]), NOW).assignments
     estimate = estimate_of(found)
     assert estimate.finish_at == NOW + timedelta(hours=3)
-    assert estimate.cost_usd == found.cost.total
+    # What is paid for; what it is held to be worth stands in the decision.
+    assert estimate.cost_usd == found.cost.money < found.cost.total
     assert estimate.energy_kwh is not None
     assert estimate.energy_kwh > 0
 
