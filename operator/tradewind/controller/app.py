@@ -21,9 +21,10 @@ from tradewind import __version__
 from tradewind.api.names import GROUP, VERSION
 from tradewind.base.aio import Clock, SystemClock, cancel_and_wait, supervise
 from tradewind.base.errors import ApiError, ConfigurationError, SiteUnreachableError
-from tradewind.base.observe import configure_logging, get_logger
+from tradewind.base.observe import REGISTRY, configure_logging, get_logger
 from tradewind.controller import hub as hub_reads
 from tradewind.controller.assembly import Outside, Parts
+from tradewind.controller.gauges import FederationGauges
 from tradewind.controller.handlers import build_registry, build_settings
 from tradewind.controller.intake import Intake
 from tradewind.controller.lease import LeaseElector
@@ -57,6 +58,7 @@ class Operator:
         self._stopping = asyncio.Event()
         self._lost = False
         self._loop: PlanningLoop | None = None
+        self._gauges: FederationGauges | None = None
         self._elector = LeaseElector(
             self._hub,
             namespace=settings.hub.namespace,
@@ -77,6 +79,7 @@ class Operator:
             self._settings.serve.port,
             alive=self._what_is_dead,
             ready=lambda: "" if self._hub_seen else "the hub has not been reached yet",
+            refresh=lambda: self._gauges.refresh() if self._gauges else None,
         )
         work = asyncio.create_task(self._work(), name="work")
         served = asyncio.create_task(supervise("probes", probes.run, clock=self._clock))
@@ -159,7 +162,10 @@ class Operator:
             loaded=lambda: self._loaded,
             expire=self._expire,
         )
-        return Parts(self._settings, self._clock, outside)
+        parts = Parts(self._settings, self._clock, outside)
+        self._gauges = parts.gauges
+        REGISTRY.register(parts.gauges)
+        return parts
 
     async def _watch(self, intake: Intake) -> None:
         """Kopf, until cancelled; its failure is ours.

@@ -16,6 +16,7 @@ from tradewind.controller.engaged import EngagedSites
 from tradewind.controller.events import EventRecorder
 from tradewind.controller.evictions import Evictor
 from tradewind.controller.freeze import Freezer
+from tradewind.controller.gauges import FederationGauges
 from tradewind.controller.housekeeping import Housekeeper
 from tradewind.controller.intake import Intake
 from tradewind.controller.intents import StoreIntents
@@ -124,6 +125,15 @@ class Parts:
             outside.hub, store, self.accounts, may_write=outside.may_write, clock=clock
         )
         self.events = EventRecorder(outside.hub, may_write=outside.may_write, clock=clock)
+        self.gauges = FederationGauges(
+            store,
+            self.accounting.book,
+            runtime=self.sites.runtime,
+            signals=self.telemetry.signals,
+            leading=outside.may_write,
+            now=clock.now,
+            label_limit=settings.metering.label_limit,
+        )
 
     def _make_core(self) -> None:
         """What decides."""
@@ -136,6 +146,7 @@ class Parts:
                 loaded=outside.loaded,
                 on_capacity=self._batcher.notify,
                 on_clean=self.site_status.clear_orphan,
+                clock=clock,
             )
         )
         evictor = Evictor(store, self.writer, config=self._engine, on_evicted=self.events.evicted)

@@ -6,8 +6,11 @@ change what is decided, and the writer carries that to the hub.
 
 from collections.abc import Callable
 
+from prometheus_client import Histogram
+
 from tradewind.api.workload import ObjectReference, Placement, WorkloadStatus
-from tradewind.base.observe import get_logger
+from tradewind.base.aio import Clock
+from tradewind.base.observe import REGISTRY, get_logger
 from tradewind.controller import lifecycle
 from tradewind.controller.store import Record, Store
 from tradewind.controller.writer import WorkloadWriter
@@ -16,6 +19,14 @@ from tradewind.dispatch.intents import Hold, Keep, Remove, Wanted
 from tradewind.hardware.translate import SiteHardware
 
 log = get_logger(__name__)
+
+DISPATCHED_AFTER = Histogram(
+    "tradewind_dispatch_seconds",
+    "From a placement's being durable on the hub to its object's being applied at the site.",
+    ["site"],
+    buckets=(0.01, 0.05, 0.2, 1, 5, 30, 120),
+    registry=REGISTRY,
+)
 
 
 class StoreIntents:
@@ -28,6 +39,7 @@ class StoreIntents:
         loaded: whether the whole hub has been listed; before that, absence means nothing.
         on_capacity: told when something ended and a cycle may be worth it.
         on_clean: told that nothing of a workload is left at a site.
+        clock: whose time counts.
     """
 
     def __init__(
@@ -39,7 +51,9 @@ class StoreIntents:
         loaded: Callable[[], bool],
         on_capacity: Callable[[], None],
         on_clean: Callable[[str, str], None],
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._store = store
         self._writer = writer
         self._hardware = hardware
@@ -76,7 +90,14 @@ class StoreIntents:
         """The object was created or updated."""
         record = self._at(site, workload_uid, epoch)
         if record is not None:
+            self._time(record, site)
             self._change(record, lifecycle.record_object(record.status, site, ref))
+
+    def _time(self, record: Record, site: str) -> None:
+        placement = lifecycle.placement_at(record.status, site)
+        first = placement is not None and placement.phase is lifecycle.ASSIGNED
+        if first and record.bound_s is not None:
+            DISPATCHED_AFTER.labels(site).observe(self._clock.monotonic() - record.bound_s)
 
     def on_observed(self, site: str, child: Child) -> None:
         """A child of the wanted epoch was seen."""

@@ -24,17 +24,24 @@ class ProbeServer:
         port: 0 takes a free one.
         alive: empty while all is well, else what is wrong.
         ready: likewise.
+        refresh: brings up to date what metrics are read off the store; in the event loop.
     """
 
     def __init__(
-        self, host: str, port: int, *, alive: Callable[[], str], ready: Callable[[], str]
+        self,
+        host: str,
+        port: int,
+        *,
+        alive: Callable[[], str],
+        ready: Callable[[], str],
+        refresh: Callable[[], None] = lambda: None,
     ) -> None:
         self._host = host
         self._port = port
         self._app = web.Application()
         self._app.router.add_get("/healthz", _probe(alive))
         self._app.router.add_get("/readyz", _probe(ready))
-        self._app.router.add_get("/metrics", _metrics)
+        self._app.router.add_get("/metrics", _metrics(refresh))
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -58,6 +65,10 @@ def _probe(check: Callable[[], str]) -> Callable[[web.Request], Awaitable[web.St
     return answer
 
 
-async def _metrics(_: web.Request) -> web.StreamResponse:
-    body = await asyncio.to_thread(generate_latest, REGISTRY)
-    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+def _metrics(refresh: Callable[[], None]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        refresh()
+        body = await asyncio.to_thread(generate_latest, REGISTRY)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return answer

@@ -36,6 +36,7 @@ class Record:
         fault: why the template is refused.
         view: placement's view of its spec, made once for each generation.
         indexed_sites: where the store's index has it.
+        bound_s: when its placements became durable here, by the monotonic clock; None: elsewhere.
     """
 
     model: AIWorkload
@@ -47,6 +48,7 @@ class Record:
     fault: TradewindError | None = None
     view: Any = None
     indexed_sites: frozenset[str] = frozenset()
+    bound_s: float | None = None
 
     @property
     def uid(self) -> str:

@@ -199,6 +199,7 @@ class WorkloadWriter:
         record.written = shown
         STATUS_WRITES.inc()
         if new:
+            record.bound_s = self._clock.monotonic()
             self._report_placed(record)
         for site in touched:
             self._on_written(site, record.uid)

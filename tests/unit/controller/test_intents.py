@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from tests.clock import START
+from tests.clock import START, FakeClock
 from tests.unit.controller.works import decide, part, ref, status, take
 
 from tradewind.api.workload import PlacementPhase
+from tradewind.base.observe import REGISTRY
 from tradewind.controller import lifecycle
 from tradewind.controller.intents import StoreIntents
 from tradewind.controller.lifecycle import (
@@ -34,7 +35,7 @@ class Hub:
     """Intents on a store, and whom they told."""
 
     def __init__(self) -> None:
-        self.store = Store()
+        self.store, self.clock = Store(), FakeClock()
         self.loaded = True
         self.hardware: dict[tuple[str, str], SiteHardware] = {}
         self.now: list[str] = []
@@ -48,6 +49,7 @@ class Hub:
             loaded=lambda: self.loaded,
             on_capacity=self._cycle,
             on_clean=lambda site, uid: self.clean.append((site, uid)),
+            clock=self.clock,
         )
 
     def add(self, uid: str) -> None:
@@ -164,6 +166,21 @@ def test_an_object_that_was_made_is_noted_and_written_later() -> None:
     assert (hub.now, hub.later) == ([], [UID])
     hub.intents.on_applied(SITE, UID, 1, ref())
     assert hub.later == [UID]
+
+
+def test_the_time_to_an_object_is_counted_once_from_the_placement_s_being_durable() -> None:
+    hub = Hub()
+    record = hub.take()
+    record.bound_s = 0.0
+    labels = {"site": SITE}
+    before = [REGISTRY.get_sample_value(f"tradewind_dispatch_seconds_{part}", labels) or 0.0
+              for part in ("count", "sum")]  # fmt: skip
+    hub.clock._elapsed = 0.5
+    for _ in range(2):
+        hub.intents.on_applied(SITE, UID, 1, ref())
+    after = [REGISTRY.get_sample_value(f"tradewind_dispatch_seconds_{part}", labels) or 0.0
+             for part in ("count", "sum")]  # fmt: skip
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1.0, 0.5]
 
 
 @pytest.mark.parametrize("epoch", [0, 2])
