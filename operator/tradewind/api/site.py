@@ -237,10 +237,10 @@ class SiteResources(Model):
     """What pods may have."""
     requested: ResourceAmounts = ResourceAmounts()
     """What bound pods ask for."""
-    reserved: ResourceAmounts = ResourceAmounts()
-    """What must stay free for the site's own users, less what their pods take already."""
-    reserved_accelerators: int = 0
-    """Accelerators of that reserve."""
+    others: ResourceAmounts = ResourceAmounts()
+    """The part of it that pods of others than Tradewind ask for."""
+    others_accelerators: int = 0
+    """Accelerators that those pods ask for."""
 
 
 class SiteAccelerator(Model):
@@ -333,8 +333,8 @@ class SiteStatus(Model):
     accelerators: tuple[SiteAccelerator, ...] = ()
     """Accelerators by class."""
     free_shapes: tuple[FreeShape, ...] = ()
-    """What the nodes have left, alike nodes together; where there are too many sorts, those of the
-    same accelerators are told as the least of them."""
+    """What the nodes have left, alike nodes together; where there are too many sorts, amounts are
+    rounded down."""
     accelerator_summary: str = ""
     """Free and all accelerators, for the table."""
     signals: SiteSignals = SiteSignals()

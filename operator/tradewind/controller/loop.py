@@ -92,6 +92,7 @@ class PlanningLoop:
 
     async def run(self) -> None:
         """Cycle until cancelled."""
+        await self._freezer.warm()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._wake_regularly())
             tasks.create_task(self._keep_house())

@@ -6,10 +6,10 @@ one that is annotated with `tradewind.dev/forget` goes at once.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
-from tradewind.api.fields import Condition, ConditionStatus, set_condition
+from tradewind.api.fields import ConditionStatus
+from tradewind.api.freeshapes import told
 from tradewind.api.names import (
     API_VERSION,
     FINALIZER,
@@ -21,9 +21,6 @@ from tradewind.api.names import (
 from tradewind.api.site import (
     ComputeSite,
     Orphan,
-    ResourceAmounts,
-    SiteAccelerator,
-    SiteResources,
     SiteSignals,
     SiteStatus,
 )
@@ -33,9 +30,11 @@ from tradewind.base.errors import ApiError
 from tradewind.base.observe import get_logger
 from tradewind.base.queue import KeyedQueue
 from tradewind.controller.housekeeping import ANNOTATION_FORGET
+from tradewind.controller.siteconditions import site_conditions
+from tradewind.controller.siteinventory import accelerators_told, resources_told, summary
 from tradewind.controller.store import Record, Store
 from tradewind.sites.client import ApiSession
-from tradewind.sites.inventory import Amounts, InventoryView
+from tradewind.sites.inventory import InventoryView
 from tradewind.sites.runtime import SiteRuntime
 
 log = get_logger(__name__)
@@ -159,9 +158,10 @@ class SiteStatusWriter:
         runtime = self._runtime(name)
         signals, telemetry = self._signals(name)
         inventory = runtime.inventory.view() if runtime else InventoryView()
-        accelerators = _accelerators(inventory)
-        conditions = _conditions(
-            site, runtime, telemetry, list(before.conditions), self._clock.now()
+        accelerators = accelerators_told(inventory)
+        placed = self._store.placed_at(name)
+        conditions = site_conditions(
+            site, runtime, telemetry, placed, list(before.conditions), self._clock.now()
         )
         state = runtime.state if runtime else None
         return SiteStatus(
@@ -171,10 +171,11 @@ class SiteStatusWriter:
             cluster_uid=state.cluster_uid if state else before.cluster_uid,
             nodes=inventory.nodes,
             workload_kinds=tuple(sorted(state.kinds)) if state else (),
-            workloads=len(self._store.placed_at(name)),
-            resources=_resources(inventory),
+            workloads=len(placed),
+            resources=resources_told(inventory),
             accelerators=accelerators,
-            accelerator_summary=_summary(accelerators),
+            free_shapes=told(inventory.node_shapes),
+            accelerator_summary=summary(accelerators),
             signals=signals,
             orphans=tuple(self._known_orphans(name).values())[:ORPHAN_LIMIT],
         )
@@ -196,103 +197,3 @@ class SiteStatusWriter:
             body["status"] = status
             path += "/status"
         await self._session.apply(path, body, field_manager=manager, force=True)
-
-
-_Told = tuple[ConditionStatus, str, str]
-
-
-def _conditions(
-    site: ComputeSite,
-    runtime: SiteRuntime | None,
-    telemetry: _Told | None,
-    conditions: list[Condition],
-    now: datetime,
-) -> list[Condition]:
-    reachable = _reachable(runtime)
-    inventory = _inventory(runtime)
-    told: dict[str, _Told] = {
-        "Reachable": reachable,
-        "InventoryCurrent": inventory,
-        "Ready": _ready(site, reachable, inventory),
-    }
-    if telemetry is not None:
-        told["TelemetryCurrent"] = telemetry
-    for kind, (status, reason, message) in told.items():
-        conditions = set_condition(
-            conditions,
-            type=kind,
-            status=status,
-            reason=reason,
-            message=message,
-            observed_generation=site.metadata.generation,
-            now=now,
-        )
-    return conditions
-
-
-def _reachable(runtime: SiteRuntime | None) -> _Told:
-    if runtime is None:
-        return "Unknown", "NotEngaged", "no leader has engaged the site yet"
-    fault = runtime.state.fault
-    if fault is not None:
-        return "False", fault.reason, fault.sentence
-    if runtime.state.reachable is None:
-        return "Unknown", "Connecting", runtime.state.detail or "waits for the first answer"
-    if runtime.state.reachable:
-        return "True", "Answering", ""
-    return "False", "NoAnswer", runtime.state.detail
-
-
-def _inventory(runtime: SiteRuntime | None) -> _Told:
-    if runtime is None or not runtime.state.inventory_synced:
-        return "False", "NotListed", "nodes and pods have not been listed yet"
-    fault = runtime.state.fault
-    if fault is not None:
-        return "False", fault.reason, "as it was before access was refused"
-    if runtime.state.reachable is False:
-        return "False", "SiteUnreachable", "as it was when the site last answered"
-    return "True", "Watching", ""
-
-
-def _ready(site: ComputeSite, reachable: _Told, inventory: _Told) -> _Told:
-    if site.metadata.deletion_timestamp is not None:
-        return "False", "Leaving", "the ComputeSite is being deleted"
-    for status, reason, message in (reachable, inventory):
-        if status != "True":
-            return "False", reason, message
-    return "True", "Ready", "cordoned: gets no new work" if site.spec.unschedulable else ""
-
-
-def _accelerators(inventory: InventoryView) -> tuple[SiteAccelerator, ...]:
-    return tuple(
-        SiteAccelerator(
-            class_name=found.class_name,
-            vendor=found.vendor,
-            resource_name=found.resource_name,
-            memory_gib=found.memory_gib,
-            nodes=found.nodes,
-            allocatable=found.allocatable,
-            requested=found.requested,
-            free_by_node={str(units): nodes for units, nodes in found.free_by_node.items()},
-        )
-        for found in inventory.classes
-    )
-
-
-def _summary(accelerators: tuple[SiteAccelerator, ...]) -> str:
-    """Free and all by class, for the table: `nvidia-h100-sxm 24/64`."""
-    return ", ".join(
-        f"{found.class_name} {found.allocatable - found.requested}/{found.allocatable}"
-        for found in accelerators[:4]
-    )
-
-
-def _resources(inventory: InventoryView) -> SiteResources:
-    return SiteResources(
-        allocatable=_amounts(inventory.allocatable), requested=_amounts(inventory.requested)
-    )
-
-
-def _amounts(amounts: Amounts) -> ResourceAmounts:
-    mib = amounts.memory_bytes // 2**20
-    return ResourceAmounts(cpu=f"{amounts.cpu_millis}m", memory=f"{mib}Mi", pods=amounts.pods)

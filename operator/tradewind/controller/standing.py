@@ -41,6 +41,12 @@ class WorkloadViews:
         self._pending: dict[str, WorkloadView] = {}
         self._running: dict[str, WorkloadView] = {}
         self._made: tuple[Views, Views] = ((), ())
+        self._waits_changed = self._stands_changed = False
+
+    def warm(self, most: int) -> bool:
+        """Make some of the views that a start with many workloads needs; whether any are left."""
+        self._look(self._changes.take(most))
+        return len(self._changes) > 0
 
     def take(self, stale: frozenset[str] = frozenset()) -> tuple[Views, Views]:
         """What is pending, and what is placed and not finished; the same tuples until a change.
@@ -48,19 +54,21 @@ class WorkloadViews:
         Args:
             stale: uids to look at although the store knows of no change.
         """
-        changed = self._changes.take() | stale
-        waits = stands = False
-        for uid in changed:
-            record = self._store.workloads.get(uid)
-            waits |= _put(self._pending, uid, self._pending_view(record))
-            stands |= _put(self._running, uid, self._running_view(record))
+        self._look(self._changes.take() | stale)
         pending, running = self._made
-        if waits:
+        if self._waits_changed:
             pending = tuple(self._pending.values())
-        if stands:
+        if self._stands_changed:
             running = tuple(self._running.values())
+        self._waits_changed = self._stands_changed = False
         self._made = pending, running
         return self._made
+
+    def _look(self, uids: set[str]) -> None:
+        for uid in uids:
+            record = self._store.workloads.get(uid)
+            self._waits_changed |= _put(self._pending, uid, self._pending_view(record))
+            self._stands_changed |= _put(self._running, uid, self._running_view(record))
 
     def _pending_view(self, record: Record | None) -> WorkloadView | None:
         if record is None or not record.pending:

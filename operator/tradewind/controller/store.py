@@ -5,6 +5,7 @@ decided, and `written`, as the hub is known to hold it. Dispatch goes by `writte
 nothing is started at a site before its placement would survive a crash.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -208,10 +209,13 @@ class Changes:
     def __init__(self, changed: set[str]) -> None:
         self._changed = changed
 
-    def take(self) -> set[str]:
-        """The workloads that changed, came or went since the last call."""
-        taken = set(self._changed)
-        self._changed.clear()
+    def __len__(self) -> int:
+        return len(self._changed)
+
+    def take(self, most: int | None = None) -> set[str]:
+        """The workloads that changed, came or went since the last call; or so many of them."""
+        taken = set(itertools.islice(self._changed, most))
+        self._changed -= taken
         return taken
 
 
