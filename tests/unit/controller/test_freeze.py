@@ -46,6 +46,9 @@ class Scene:
     def freeze(self) -> Snapshot:
         return self._freezer.freeze(7, START)
 
+    async def warm(self) -> None:
+        await self._freezer.warm()
+
     def site(self) -> SiteView:
         (view,) = self.freeze().sites
         return view
@@ -305,3 +308,12 @@ def test_forecasts_and_terms_reach_the_view_and_leave_it() -> None:
     assert scene.site() is view
     del scene.outlooks["ulanqab"]
     assert scene.site() == before
+
+
+async def test_a_start_with_many_workloads_is_prepared_in_slices_and_ends_the_same() -> None:
+    scene, other = Scene("ulanqab"), Scene("ulanqab")
+    for made in (scene, other):
+        for number in range(1200):
+            works.take(made.store, f"w{number}")
+    await scene.warm()
+    assert set(scene.freeze().pending) == set(other.freeze().pending)
