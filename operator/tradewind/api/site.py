@@ -219,6 +219,30 @@ class SiteSignals(Model):
     """Round trip from each consumer region, milliseconds."""
 
 
+class ForecastSeries(Model):
+    """What a signal is expected to be in the next hours."""
+
+    start: Timestamp
+    """When the first step begins."""
+    step: Duration = 3600.0
+    """Length of a step."""
+    values: tuple[float, ...] = ()
+    """Expected value of each step, in the signal's unit."""
+    source: str = ""
+    """The exporter of the series, or history: the signal's own past."""
+
+
+class SiteForecast(Model):
+    """What is expected of the site in the next 24 hours at most; decisions go by longer ones."""
+
+    load: ForecastSeries | None = None
+    """Of the load, 0 to 1."""
+    carbon_intensity: ForecastSeries | None = None
+    """Of the carbon intensity, gCO2e/kWh."""
+    price_per_mwh: ForecastSeries | None = Field(None, alias="pricePerMWh")
+    """Of the electricity price, USD per MWh."""
+
+
 class ResourceAmounts(Model):
     """Amounts of the plain resources."""
 
@@ -339,6 +363,8 @@ class SiteStatus(Model):
     """Free and all accelerators, for the table."""
     signals: SiteSignals = SiteSignals()
     """What Prometheus says."""
+    forecast: SiteForecast | None = None
+    """What is expected in the next hours; renewed about once an hour."""
     orphans: tuple[Orphan, ...] = ()
     """Objects left here while it was silent."""
 

@@ -45,6 +45,7 @@ class Kind:
 
 SITES: Final = Kind("computesites", "site")
 WORKLOADS: Final = Kind("aiworkloads", "workload", namespaced=True)
+CLASSES: Final = Kind("acceleratorclasses", "accelerator class")
 POLICIES: Final = Kind("placementpolicies", "policy")
 
 

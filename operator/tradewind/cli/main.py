@@ -12,7 +12,7 @@ import typer
 
 from tradewind import __version__
 from tradewind.base.errors import TradewindError
-from tradewind.cli import joining
+from tradewind.cli import joining, showing
 from tradewind.cli.ask import (
     AllNamespacesFlag,
     Ask,
@@ -102,6 +102,9 @@ def policies(ask: Ask) -> None:
     view.show(ask)
 
 
+app.command()(showing.top)
+app.command()(showing.hardware)
+app.command()(showing.usage)
 app.command()(joining.join)
 app.command()(joining.leave)
 

@@ -30,12 +30,14 @@ from tradewind.base.errors import ApiError
 from tradewind.base.observe import get_logger
 from tradewind.base.queue import KeyedQueue
 from tradewind.controller.housekeeping import ANNOTATION_FORGET
+from tradewind.controller.outlooks import published
 from tradewind.controller.siteconditions import site_conditions
 from tradewind.controller.siteinventory import accelerators_told, resources_told, summary
 from tradewind.controller.store import Record, Store
 from tradewind.sites.client import ApiSession
 from tradewind.sites.inventory import InventoryView
 from tradewind.sites.runtime import SiteRuntime
+from tradewind.telemetry.outlook import NO_OUTLOOK, Outlook
 
 log = get_logger(__name__)
 
@@ -53,6 +55,7 @@ class SiteStatusWriter:
         store: the ComputeSites.
         runtime: the engaged site of a name.
         signals: what was last polled of a site, and the condition that tells of it.
+        outlook: what is expected of a site.
         may_write: False while leadership is in doubt.
         clock: whose time counts.
     """
@@ -64,9 +67,11 @@ class SiteStatusWriter:
         *,
         runtime: Callable[[str], SiteRuntime | None],
         signals: Callable[[str], tuple[SiteSignals, tuple[ConditionStatus, str, str] | None]],
+        outlook: Callable[[str], Outlook] = lambda _: NO_OUTLOOK,
         may_write: Callable[[], bool],
         clock: Clock,
     ) -> None:
+        self._outlook = outlook
         self._session = session
         self._store = store
         self._runtime = runtime
@@ -177,6 +182,7 @@ class SiteStatusWriter:
             free_shapes=told(inventory.node_shapes),
             accelerator_summary=summary(accelerators),
             signals=signals,
+            forecast=published(self._outlook(name), before.forecast, self._clock.now()),
             orphans=tuple(self._known_orphans(name).values())[:ORPHAN_LIMIT],
         )
 
