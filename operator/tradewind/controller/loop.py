@@ -25,7 +25,7 @@ from tradewind.controller.freeze import Freezer
 from tradewind.controller.housekeeping import Housekeeper
 from tradewind.controller.store import Store
 from tradewind.placement.config import EngineConfig
-from tradewind.placement.engine import plan
+from tradewind.placement.engine import Planner
 
 log = get_logger(__name__)
 
@@ -83,7 +83,7 @@ class PlanningLoop:
         self._effects = effects
         self._batcher = batcher
         self._leading = leading
-        self._engine = engine
+        self._planner = Planner(engine)
         self._clock = clock
         self._replan_s = replan_s
         self._serial = itertools.count(1)
@@ -129,7 +129,7 @@ class PlanningLoop:
             FREEZE.observe(self._clock.monotonic() - started)
             decided_on = {record.uid: record.model for record in pending}
             with PLAN.time():
-                made = await asyncio.to_thread(plan, snapshot, now, self._engine)
+                made = await asyncio.to_thread(self._planner.plan, snapshot, now)
             if self._leading():
                 self._wake_at(self._effects.take(made, decided_on, now), self._clock.now())
 

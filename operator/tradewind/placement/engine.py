@@ -1,17 +1,25 @@
 """Where does each pending workload go? `plan(snapshot, now, config) -> Plan`, the one entry.
 
-The first engine: workloads choose in strict order of priority and age, each takes the cheapest row
-that has room for the whole of it. A workload that finds no room waits and holds nothing; smaller
-ones behind it may go ahead. Pure: equal inputs, in whatever order, give equal plans.
+Round by round (`rounds.py`): where nobody stands in another's way, each group of equal workloads
+takes its own cheapest rows, which no plan can better. Else the groups of the round compete, by the
+price of capacity (`solver.py`). A workload that finds no room waits and holds nothing. Pure: equal
+inputs, in whatever order, give equal plans.
+
+A `Planner` gives the same plans and keeps between calls what it worked out of sites that are still
+the same objects.
 """
 
 from datetime import datetime
 
+from tradewind.placement.board import Board
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.config import EngineConfig
+from tradewind.placement.contest import Case, case_of, market_of
 from tradewind.placement.explain import Explainer, verdict_of
-from tradewind.placement.feasibility import Evaluation, Evaluator
-from tradewind.placement.limits import Limits, lot_of
+from tradewind.placement.feasibility import Evaluation
+from tradewind.placement.groups import groups_of
+from tradewind.placement.limits import Limits
+from tradewind.placement.memo import Memo
 from tradewind.placement.plan import (
     NO_SITE,
     Assignment,
@@ -23,12 +31,15 @@ from tradewind.placement.plan import (
     Waiting,
 )
 from tradewind.placement.queues import Queues
-from tradewind.placement.rounds import Schedule
-from tradewind.placement.shapes import Shape, shape_of
+from tradewind.placement.repacking import Effort
+from tradewind.placement.rounds import Round, Schedule
 from tradewind.placement.snapshot import Snapshot, Uid, WorkloadView
-from tradewind.placement.table import SiteTable
+from tradewind.placement.solver import REPACK_STEPS, SEARCHED, solve
 
 DEFAULT_CONFIG = EngineConfig()
+
+#: How many workloads of a case go to which place on its R'.
+Choices = list[list[tuple[int, int]]]
 
 
 def plan(snapshot: Snapshot, now: datetime, config: EngineConfig = DEFAULT_CONFIG) -> Plan:
@@ -42,70 +53,142 @@ def plan(snapshot: Snapshot, now: datetime, config: EngineConfig = DEFAULT_CONFI
     Returns:
         The plan; each pending workload is in exactly one of its lists.
     """
-    if not snapshot.pending:
-        return Plan(serial=snapshot.serial)
-    cycle = _Cycle(snapshot, now, config)
-    assignments: list[Assignment] = []
-    waiting: dict[Uid, Waiting] = {}
-    queues = Queues(snapshot)
-    admitted = []
-    for workload in snapshot.pending:
-        if (refusal := queues.refusal(workload)) is None:
-            admitted.append(workload)
-        else:
-            waiting[workload.uid] = _refused(workload, refusal)
-    schedule = Schedule(queues, admitted)
-    for competing in schedule:
-        limits = Limits(competing, cycle.chips, snapshot.catalog)
-        for workload in competing.workloads:
-            outcome = cycle.decide(workload, limits)
-            if isinstance(outcome, Assignment):
-                assignments.append(outcome)
-                waiting.pop(workload.uid, None)
-                schedule.record(workload, (outcome,))
+    return Planner(config).plan(snapshot, now)
+
+
+class Planner:
+    """Plans one snapshot after the other; see the module."""
+
+    def __init__(self, config: EngineConfig = DEFAULT_CONFIG) -> None:
+        self._memo = Memo(config)
+
+    def plan(self, snapshot: Snapshot, now: datetime) -> Plan:
+        """As `plan` does."""
+        if not snapshot.pending:
+            return Plan(serial=snapshot.serial)
+        cycle = _Cycle(snapshot, now, self._memo)
+        assignments: list[Assignment] = []
+        waiting: dict[Uid, Waiting] = {}
+        queues = Queues(snapshot)
+        admitted = []
+        for workload in snapshot.pending:
+            if (refusal := queues.refusal(workload)) is None:
+                admitted.append(workload)
             else:
-                waiting[workload.uid] = outcome
-    return Plan(tuple(assignments), tuple(waiting.values()), serial=snapshot.serial)
+                waiting[workload.uid] = _refused(workload, refusal)
+        schedule = Schedule(queues, admitted)
+        for competing in schedule:
+            for workload, outcome in cycle.place(competing):
+                if isinstance(outcome, Assignment):
+                    assignments.append(outcome)
+                    waiting.pop(workload.uid, None)
+                    schedule.record(workload, (outcome,))
+                else:
+                    waiting[workload.uid] = outcome
+        return Plan(tuple(assignments), tuple(waiting.values()), serial=snapshot.serial)
+
+
+Outcomes = list[tuple[WorkloadView, Assignment | Waiting]]
 
 
 class _Cycle:
     """The working memory of one call of `plan()`."""
 
-    def __init__(self, snapshot: Snapshot, now: datetime, config: EngineConfig) -> None:
+    def __init__(self, snapshot: Snapshot, now: datetime, memo: Memo) -> None:
         self._snapshot = snapshot
         self._now = now
-        self._table = SiteTable(snapshot.sites)
-        self._ledger = Ledger(self._table, snapshot.assumed)
-        self._evaluator = Evaluator(self._table, snapshot.catalog, now, config)
-        self.chips = self._evaluator.chips
-        self._explainer = Explainer(self._table, self.chips)
-        self._evaluations: dict[Shape, Evaluation] = {}
+        self._memo = memo
+        memo.begin(snapshot, now)
+        self._table = memo.table
+        self._ledger = Ledger(self._table, snapshot.assumed, memo.evaluator.entries)
+        self._explainer = Explainer(self._table, memo.evaluator.chips)
 
-    def decide(self, workload: WorkloadView, limits: Limits) -> Assignment | Waiting:
-        policy = self._snapshot.policies.get(workload.policy)
-        if policy is None:
-            return _without_policy(workload)
-        shape = shape_of(workload)
-        found = self._evaluations.get(shape)
-        if found is None:
-            found = self._evaluator.evaluate(shape, policy, self._ledger)
-            self._evaluations[shape] = found
-        else:
-            found.refresh(self._table, self._ledger)
-        lot = lot_of(found.rows, found.needs, found.costs) if limits.any(workload.queue) else None
-        closed = limits.closed(workload.queue, lot) if lot else None
-        place = found.best(closed.where if closed else None)
-        why = self._explainer.explain(found, self._ledger, place, closed)
-        if place is None or why.chosen is None:
-            return Waiting(workload.uid, verdict_of(why.refused), why)
-        row = int(found.rows[place])
-        if not self._ledger.take(row, found.needs[place]):
-            raise AssertionError(
-                f"{workload.uid}: the ledger refused a gang that it said would fit"
-            )
-        if lot is not None:
-            limits.take(workload.queue, lot, place)
-        accelerator = self._table.row_accelerator[row]
+    def place(self, competing: Round) -> Outcomes:
+        """What becomes of the workloads of a round."""
+        limits = Limits(competing, self._memo.evaluator.chips, self._snapshot.catalog)
+        outcomes: Outcomes = []
+        cases: list[Case] = []
+        for group in groups_of(competing.workloads, self._now):
+            policy = self._snapshot.policies.get(group.shape.policy)
+            if policy is None:
+                outcomes += [(workload, _without_policy(workload)) for workload in group.members]
+                continue
+            found = self._memo.evaluate(group.shape, policy)
+            cases.append(case_of(group, found, self._table, self._ledger, limits))
+        before = self._ledger.view(), limits.saved()
+        choices = self._each_its_best(cases, limits)
+        if choices is None:
+            self._ledger.restore(before[0])
+            limits.restore(before[1])
+            choices = self._compete(cases, limits)
+        for case, chosen in zip(cases, choices, strict=True):
+            outcomes += self._tell(case, chosen, limits)
+        return outcomes
+
+    def _each_its_best(self, cases: list[Case], limits: Limits) -> Choices | None:
+        """Each group takes its own best rows; None when one takes what another would have had."""
+        choices: Choices = []
+        for case in cases:
+            left, chosen = len(case.group.members), []
+            for place in case.open.tolist():
+                if not left:
+                    break
+                allowed = left
+                if case.lot is not None:
+                    allowed = min(left, int(limits.most(case.group.shape.queue, case.lot)[place]))
+                needs = case.found.needs[place]
+                count = self._ledger.take_up_to(int(case.found.rows[place]), needs, allowed)
+                if count and case.lot is not None:
+                    limits.take(case.group.shape.queue, case.lot, place, count)
+                if count < left and len(cases) > 1:
+                    return None
+                if count:
+                    chosen.append((place, count))
+                left -= count
+            choices.append(chosen)
+        return choices
+
+    def _compete(self, cases: list[Case], limits: Limits) -> Choices:
+        """Groups take rows by the price of capacity."""
+        market, stakes = market_of(cases, self._table, self._ledger)
+        few = market.count.sum() <= SEARCHED
+        effort = Effort(REPACK_STEPS) if few else None
+        board = Board(self._table, self._ledger, limits, market, stakes, effort=effort)
+        solve(market, board)
+        choices: Choices = [[] for _ in cases]
+        for (group, candidate), count in board.placed.items():
+            choices[group].append((int(stakes[group].places[candidate]), count))
+        for case, chosen in zip(cases, choices, strict=True):
+            rank = {place: i for i, place in enumerate(case.found.order.tolist())}
+            chosen.sort(key=lambda choice: rank[choice[0]])
+        return choices
+
+    def _tell(self, case: Case, chosen: list[tuple[int, int]], limits: Limits) -> Outcomes:
+        """The outcomes of a case; the first of its workloads get its best rows."""
+        view = self._ledger.view()
+        closed = None
+        if case.lot is not None:
+            closed = limits.closed(case.group.shape.queue, case.lot)
+        outcomes: Outcomes = []
+        members = iter(case.group.members)
+        for place, count in chosen:
+            why = self._explainer.explain(case.found, view, place, closed)
+            for _ in range(count):
+                workload = next(members)
+                outcomes.append((workload, self._assign(workload, case.found, place, why)))
+        left = list(members)
+        if left:
+            why = self._explainer.explain(case.found, view, None, closed)
+            verdict = verdict_of(why.refused)
+            outcomes += [(workload, Waiting(workload.uid, verdict, why)) for workload in left]
+        return outcomes
+
+    def _assign(
+        self, workload: WorkloadView, found: Evaluation, place: int, why: Explanation
+    ) -> Assignment:
+        if why.chosen is None:
+            raise AssertionError(f"{workload.uid}: a choice without a candidate")
+        accelerator = self._table.row_accelerator[int(found.rows[place])]
         return Assignment(
             uid=workload.uid,
             site=why.chosen.site,

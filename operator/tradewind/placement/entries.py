@@ -28,6 +28,7 @@ class Entries:
         cpu, memory, pods, nodes: (N,) free on each node; how many nodes are alike.
         taints: (N,) column.
         shapes: the node shapes, N.
+        free: (S,) each: millicores, bytes and accelerators free at a site, in all.
     """
 
     def __init__(self, table: SiteTable) -> None:
@@ -52,7 +53,7 @@ class Entries:
         self._rows = table.rows
         site = self.row[: len(placed)]
         chips = slice(len(placed), None)
-        self._free = (
+        self.free = (
             _totals(site, self.cpu * self.nodes, len(table.sites)),
             _totals(site, self.memory * self.nodes, len(table.sites)),
             _totals(
@@ -108,7 +109,7 @@ class Entries:
             sum(need.count * need.memory_bytes for need in needs),
             sum(need.count * need.units for need in needs),
         )
-        for amount, kept, free in zip(asked, self._reserved, self._free, strict=True):
+        for amount, kept, free in zip(asked, self._reserved, self.free, strict=True):
             if amount > 0 and kept.any():
                 gangs_left = np.maximum(0, free[sites] - kept[sites]) // amount
                 found = np.where(kept[sites] > 0, np.minimum(found, gangs_left), found)

@@ -7,11 +7,12 @@ when they are read, from what the cycle knew at the moment of the choice.
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import numpy as np
 
 from tradewind.api.workload import Alternative, Decision, Estimate, RefusalSummary
-from tradewind.placement.capacity import CapacityView, Ledger
+from tradewind.placement.capacity import CapacityView
 from tradewind.placement.chips import Chips
 from tradewind.placement.demands import needs_on
 from tradewind.placement.feasibility import NONE, REASONS, Evaluation
@@ -30,7 +31,7 @@ from tradewind.placement.plan import (
 )
 from tradewind.placement.rules import SITE_RULES
 from tradewind.placement.shortage import Place, shortage
-from tradewind.placement.table import Mask, SiteTable
+from tradewind.placement.table import I64, SiteTable
 from tradewind.placement.taints import show, untolerated
 
 #: What a status holds at most, so that it stays small whatever the federation's size.
@@ -38,6 +39,50 @@ MOST_ALTERNATIVES = 3
 MOST_SITES = 5
 # With a summary for every reason there is, still within the 64 items that the CRD admits.
 MOST_TOLD = 32
+
+
+class _Survey:
+    """Where else a workload could have gone; worked out when somebody asks.
+
+    Attributes:
+        others: places on R' that have room, the best first, without the chosen one.
+        refused: places on S of all other sites.
+    """
+
+    def __init__(
+        self,
+        table: SiteTable,
+        found: Evaluation,
+        view: CapacityView,
+        chosen: int | None,
+        closed: Closed | None,
+    ) -> None:
+        self._table = table
+        self.found = found
+        self.view = view
+        self._chosen = chosen
+        self.closed = closed
+
+    @cached_property
+    def room(self) -> I64:
+        """(R',) gangs that fit."""
+        return self.found.room(self._table, self.view)
+
+    @cached_property
+    def others(self) -> I64:
+        fits = self.found.order[self.room[self.found.order] > 0]
+        if self.closed is not None:
+            fits = fits[~self.closed.where[fits]]
+        return fits if self._chosen is None else fits[fits != self._chosen]
+
+    @cached_property
+    def refused(self) -> I64:
+        left = np.ones(len(self._table.sites), bool)
+        row_site = self._table.row_site[self.found.rows]
+        left[row_site[self.others]] = False
+        if self._chosen is not None:
+            left[row_site[self._chosen]] = False
+        return np.flatnonzero(left)
 
 
 class Explainer:
@@ -50,42 +95,38 @@ class Explainer:
     def explain(
         self,
         found: Evaluation,
-        ledger: Ledger,
+        view: CapacityView,
         chosen: int | None,
         closed: Closed | None = None,
     ) -> Explanation:
-        """Explain a choice, before the ledger takes it.
+        """Explain a choice.
 
         Args:
-            found: of the workload's shape, refreshed.
-            ledger: what is free.
+            found: of the workload's shape.
+            view: what is free to others than the workload.
             chosen: place of the chosen row on R'; None when the workload waits.
             closed: rows that its queue may not take; None: it may take all.
         """
-        table = self._table
-        fits = found.order[found.gangs[found.order] > 0]
-        if closed is not None:
-            fits = fits[~closed.where[fits]]
-        others = fits if chosen is None else fits[fits != chosen]
-        refused = np.ones(len(table.sites), bool)
-        refused[table.row_site[found.rows[fits]]] = False
-        sites = np.flatnonzero(refused)
-        view = ledger.view()
-        had_room = found.gangs > 0  # as of now: `found` goes on with the cycle
+        survey = _Survey(self._table, found, view, chosen, closed)
         return Explanation(
             policy=found.shape.policy,
             chosen=None if chosen is None else self._candidate(found, chosen),
             alternatives=LazySequence(
-                len(others), lambda i: self._candidate(found, int(others[i]))
+                lambda: (
+                    len(survey.others),
+                    lambda i: self._candidate(found, int(survey.others[i])),
+                )
             ),
             refused=LazySequence(
-                len(sites),
-                lambda i: (
-                    self._closed(found, had_room, closed, int(sites[i]))
-                    or self._refusal(found, view, int(sites[i]))
-                ),
+                lambda: (
+                    len(survey.refused),
+                    lambda i: self._no(survey, int(survey.refused[i])),
+                )
             ),
         )
+
+    def _no(self, survey: "_Survey", site: int) -> Refusal:
+        return self._closed(survey, site) or self._refusal(survey.found, survey.view, site)
 
     def _candidate(self, found: Evaluation, place: int) -> Candidate:
         row = int(found.rows[place])
@@ -103,13 +144,12 @@ class Explainer:
             carbon_kg=float(costs.carbon_kg[place]),
         )
 
-    def _closed(
-        self, found: Evaluation, had_room: Mask, closed: Closed | None, site: int
-    ) -> Refusal | None:
+    def _closed(self, survey: "_Survey", site: int) -> Refusal | None:
         """Why the queue may not have a site that has room; None when room is what is missing."""
+        closed = survey.closed
         if closed is None:
             return None
-        here = (self._table.row_site[found.rows] == site) & had_room & closed.where
+        here = (self._table.row_site[survey.found.rows] == site) & (survey.room > 0) & closed.where
         if not here.any():
             return None
         return closed.refusal(int(here.argmax()), self._table.sites[site].name)

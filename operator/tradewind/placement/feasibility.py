@@ -1,8 +1,8 @@
 """Where may a shape go at all, and at what cost? Worked out once for all workloads of the shape.
 
 Hard rules about sites, accelerators and deadlines leave rows over; `cost.py` prices those; the
-ledger says which of them have room at the moment. Nothing but room changes within a cycle, so an
-`Evaluation` is kept and only asked again about the sites whose capacity has moved.
+node shapes say which of them have room. Nothing but room changes within a cycle, so an `Evaluation`
+is kept, and a view of the ledger is asked about the sites whose capacity has moved.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ import numpy as np
 from tradewind.api.fields import LabelSelector, LabelSelectorRequirement, SelectorOperator
 from tradewind.api.policy import PolicySpec
 from tradewind.hardware.catalog import Catalog
-from tradewind.placement.capacity import Ledger
+from tradewind.placement.capacity import CapacityView
 from tradewind.placement.chips import Chips, chip_refusal
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.cost import Costs, Footprint, Pricer
@@ -38,9 +38,9 @@ REASONS = tuple(RefusalReason)
 NONE = -1
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What holds for every workload of a shape in this cycle.
+    """What holds for every workload of a shape, whatever else is placed in this cycle.
 
     Args:
         shape: with its policy's defaults filled in.
@@ -54,8 +54,7 @@ class Evaluation:
         costs: on `rows`.
         order: (R',) places on R', the best first.
         avoided: (S,) sites with a PreferNoSchedule taint that is not tolerated.
-        gangs: (R',) whole gangs that fit, as of `seen`.
-        seen: (S,) version of the ledger that `gangs` knows.
+        gangs: (R',) whole gangs that fit on the snapshot's own node shapes.
         late_s: least seconds needed at each site that is refused by the deadline, by S.
     """
 
@@ -70,26 +69,17 @@ class Evaluation:
     order: I64
     avoided: Mask
     gangs: I64
-    seen: I64
     late_s: Mapping[int, float]
 
-    def best(self, closed: Mask | None = None) -> int | None:
-        """The place on R' of the cheapest row with room; None when there is none.
-
-        Args:
-            closed: (R',) rows that are not to be had; None: all are open.
-        """
-        fits = self.gangs[self.order] > 0
-        if closed is not None:
-            fits &= ~closed[self.order]
-        return int(self.order[int(fits.argmax())]) if fits.any() else None
-
-    def refresh(self, table: SiteTable, ledger: Ledger) -> None:
-        """Ask again for the rows whose site has changed since."""
-        stale = (self.seen != ledger.version)[table.row_site[self.rows]]
+    def room(self, table: SiteTable, view: CapacityView) -> I64:
+        """(R',) whole gangs that fit on what is left in a view."""
+        if not view.touched:
+            return self.gangs
+        found = self.gangs.copy()
+        stale = np.isin(table.row_site[self.rows], list(view.touched))
         for place in np.flatnonzero(stale).tolist():
-            self.gangs[place] = ledger.fits(int(self.rows[place]), self.needs[place])
-        self.seen = ledger.version.copy()
+            found[place] = view.fits(int(self.rows[place]), self.needs[place])
+        return found
 
 
 class Evaluator:
@@ -103,6 +93,7 @@ class Evaluator:
 
     Attributes:
         chips: the accelerators of all rows.
+        entries: the node shapes of all sites.
     """
 
     def __init__(
@@ -110,7 +101,7 @@ class Evaluator:
     ) -> None:
         self._table = table
         self._catalog = catalog
-        self._now = now
+        self.now = now
         self.chips = Chips(table, catalog, config)
         self._inputs = Inputs(table, self.chips, config)
         self._pricer = Pricer(table, self._inputs, catalog, config)
@@ -119,8 +110,10 @@ class Evaluator:
         )
         self._accelerator_resources = frozenset(self._resources.distinct) - {""}
         self._site_count = len(table.sites)
+        self.entries = Entries(table)
+        self._pristine = CapacityView(table, {})
 
-    def evaluate(self, shape: Shape, policy: PolicySpec, ledger: Ledger) -> Evaluation:
+    def evaluate(self, shape: Shape, policy: PolicySpec) -> Evaluation:
         """Apply the hard rules to a shape, and price what they leave over."""
         shape = with_defaults(shape, policy)
         table = self._table
@@ -129,7 +122,7 @@ class Evaluator:
         open_rows = np.flatnonzero(
             looked_at & (row_reason == NONE) & (site_rule[table.row_site] == NONE)
         ).astype(np.int64)
-        needs, takes, gangs = self._capacity(shape, open_rows, ledger)
+        needs, takes, gangs = self._capacity(shape, open_rows)
         costs = self._pricer.price(shape, policy, open_rows, takes)
         late = self._late(shape, costs)
         row_reason[open_rows[late]] = RANK[RefusalReason.DEADLINE]
@@ -148,7 +141,7 @@ class Evaluator:
         return Evaluation(
             shape=shape,
             policy=policy,
-            now=self._now,
+            now=self.now,
             site_rule=site_rule,
             row_reason=row_reason,
             rows=rows,
@@ -157,7 +150,6 @@ class Evaluator:
             order=np.lexsort((rows, costs.total, avoided[table.row_site[rows]])),
             avoided=avoided,
             gangs=gangs[kept],
-            seen=ledger.version.copy(),
             late_s=late_s,
         )
 
@@ -191,7 +183,7 @@ class Evaluator:
         return verdicts[known.codes], looked_at
 
     def _capacity(
-        self, shape: Shape, rows: I64, ledger: Ledger
+        self, shape: Shape, rows: I64
     ) -> tuple[list[tuple[PodNeed, ...]], Footprint, I64]:
         """What the gang takes on each row, and how many of it fit; by resource name."""
         table = self._table
@@ -206,10 +198,10 @@ class Evaluator:
             need = needs_on(shape.demand, table.row_accelerator[int(here[0])])
             for place in places.tolist():
                 needs[place] = need
-            gangs[places] = ledger.survey(here, need)
+            gangs[places] = self._pristine.survey(self.entries, here, need)
             asked = sum(pods.count * pods.units for pods in need)
             units[places] = asked
-            servers[places] = self._servers(here, asked, need, ledger.entries)
+            servers[places] = self._servers(here, asked, need)
         pods = shape.demand.pods
         takes = Footprint(
             units=units,
@@ -219,12 +211,12 @@ class Evaluator:
         )
         return needs, takes, gangs
 
-    def _servers(self, rows: I64, asked: int, needs: Sequence[PodNeed], entries: Entries) -> F64:
+    def _servers(self, rows: I64, asked: int, needs: Sequence[PodNeed]) -> F64:
         """(len(rows),) gangs that run at the same time when the site is empty, at least 1.
 
         Where nobody counted what the site has, what the snapshot shows free stands in for it.
         """
-        free = entries.bound(rows, self._table.row_site[rows], needs) if needs else 1
+        free = self.entries.bound(rows, self._table.row_site[rows], needs) if needs else 1
         count = self._table.allocatable[rows]
         return np.maximum(1.0, np.where(count >= 0, count // max(1, asked), free))
 
@@ -233,7 +225,7 @@ class Evaluator:
         deadline = shape.runtime.deadline
         if deadline is None:
             return np.zeros(len(costs.total), bool)
-        left_s = (deadline - self._now).total_seconds()
+        left_s = (deadline - self.now).total_seconds()
         # A run time that nobody stated is no ground to refuse: only a deadline that has passed is.
         known = shape.runtime.duration_s is not None
         return (costs.run_s + costs.transfer_s if known else np.zeros(len(costs.total))) > left_s

@@ -102,6 +102,9 @@ class Closed:
         return _over_budget(site, purse.queue, "kg CO2e", carbon_kg, left)
 
 
+Saved = tuple[dict[str, tuple[_Line, ...]], dict[str, Purse]]
+
+
 class Limits:
     """What a round's queues may still take.
 
@@ -155,6 +158,14 @@ class Limits:
             self._purses[queue] = purse.less(
                 float(lot.usd[place]) * count, float(lot.carbon_kg[place]) * count
             )
+
+    def saved(self) -> Saved:
+        """What is left now, for `restore`."""
+        return dict(self._lines), dict(self._purses)
+
+    def restore(self, saved: Saved) -> None:
+        """Make it again what it was."""
+        self._lines, self._purses = dict(saved[0]), dict(saved[1])
 
 
 def _rows_of(allowance: Allowance, chips: Chips, catalog: Catalog) -> Mask:

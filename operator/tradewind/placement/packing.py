@@ -9,7 +9,7 @@ soon tells where they stand.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tradewind.api.inventory import NodeShape
 from tradewind.placement.demands import PodNeed
@@ -76,7 +76,8 @@ def less(
     )
 
 
-def _tightness(node: NodeShape) -> tuple[int, int, int]:
+def tightness(node: NodeShape) -> tuple[int, int, int]:
+    """In this order nodes are filled."""
     # Pods without chips keep off nodes with free chips for as long as others have room: the chips
     # of a node without CPU are lost to everybody.
     units = sum(free for _, _, free in node.accelerators)
@@ -95,7 +96,7 @@ def pack(
     for need in needs:
         missing = need.count
         split: list[NodeShape] = []
-        left.sort(key=_tightness)
+        left.sort(key=tightness)
         for node in left:
             fits = room(node, need, accelerator) if missing and need.tolerates(node.taints) else 0
             filled = min(node.nodes, missing // fits) if fits else 0
@@ -107,23 +108,46 @@ def pack(
                 split.append(less(node, need, accelerator, missing, 1))
                 missing = 0
             if untouched := node.nodes - filled - partly:
-                split.append(_times(node, untouched))
+                split.append(times(node, untouched))
         if missing:
             return None
         left = split
     return merged(left)
 
 
+def pack_many(
+    groups: Groups, needs: Sequence[PodNeed], accelerator: SiteAccelerator | None, limit: int
+) -> tuple[int, Groups]:
+    """Put as many whole gangs as fit on the node shapes, up to `limit`.
+
+    Returns:
+        How many, and what is left.
+    """
+    if len(needs) == 1:
+        # Equal pods of equal gangs: all of them are packed at once.
+        need = needs[0]
+        count = min(limit, gangs(groups, needs, accelerator))
+        if count <= 0:
+            return 0, groups
+        left = pack(groups, (replace(need, count=count * need.count),), accelerator)
+        return (0, groups) if left is None else (count, left)
+    count = 0
+    while count < limit and (left := pack(groups, needs, accelerator)) is not None:
+        count, groups = count + 1, left
+    return count, groups
+
+
 def merged(groups: Sequence[NodeShape]) -> Groups:
     """The same nodes with equal node shapes counted as one."""
     counts: dict[NodeShape, int] = {}
     for node in groups:
-        alike = _times(node, 1)
+        alike = times(node, 1)
         counts[alike] = counts.get(alike, 0) + node.nodes
-    return tuple(_times(node, count) for node, count in counts.items())
+    return tuple(times(node, count) for node, count in counts.items())
 
 
-def _times(node: NodeShape, nodes: int) -> NodeShape:
+def times(node: NodeShape, nodes: int) -> NodeShape:
+    """So many nodes of this shape."""
     return NodeShape(
         node.free_cpu_millis,
         node.free_memory_bytes,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
-from typing import Generic, TypeVar, overload
+from typing import Generic, Self, TypeVar, overload
 
 from tradewind.placement.snapshot import SiteName, Uid
 
@@ -192,27 +192,42 @@ class Candidate:
 
 
 class LazySequence(Sequence[T], Generic[T]):
-    """A sequence whose items are made when they are looked at; equal to any with equal items."""
+    """A sequence whose items are made when they are looked at; equal to any with equal items.
 
-    __slots__ = ("_length", "_make")
+    Args:
+        open: how many there are, and what makes one; asked when somebody first looks.
+    """
 
-    def __init__(self, length: int, make: Callable[[int], T]) -> None:
-        self._length = length
-        self._make = make
+    __slots__ = ("_inside", "_open")
+
+    def __init__(self, open: Callable[[], tuple[int, Callable[[int], T]]]) -> None:  # noqa: A002
+        self._open = open
+        self._inside: tuple[int, Callable[[int], T]] | None = None
+
+    @classmethod
+    def of(cls, length: int, make: Callable[[int], T]) -> Self:
+        """A sequence of known length."""
+        return cls(lambda: (length, make))
+
+    def _look(self) -> tuple[int, Callable[[int], T]]:
+        if self._inside is None:
+            self._inside = self._open()
+        return self._inside
 
     def __len__(self) -> int:
-        return self._length
+        return self._look()[0]
 
     @overload
     def __getitem__(self, index: int) -> T: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[T, ...]: ...
     def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        length, make = self._look()
         if isinstance(index, slice):
-            return tuple(self._make(i) for i in range(*index.indices(self._length)))
-        if not -self._length <= index < self._length:
+            return tuple(make(i) for i in range(*index.indices(length)))
+        if not -length <= index < length:
             raise IndexError(index)
-        return self._make(index % self._length)
+        return make(index % length)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
@@ -221,7 +236,7 @@ class LazySequence(Sequence[T], Generic[T]):
         return hash(tuple(self))
 
     def __repr__(self) -> str:
-        return f"<{self._length} items>"
+        return f"<{len(self)} items>"
 
 
 @dataclass(frozen=True, slots=True)

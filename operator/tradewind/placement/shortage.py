@@ -16,6 +16,7 @@ from tradewind.placement.packing import (
     units_free,
 )
 from tradewind.placement.plan import Refusal, RefusalReason
+from tradewind.placement.repacking import squeeze
 from tradewind.placement.snapshot import SiteAccelerator, SiteView
 from tradewind.placement.taints import show
 
@@ -57,7 +58,10 @@ def shortage(place: Place, needs: Sequence[PodNeed]) -> Refusal:
         refusal = _too_large(place, needs) or _alone(place, need)
         if refusal is not None:
             return refusal
-    if pack(place.groups, needs, place.accelerator) is not None:
+    if (
+        pack(place.groups, needs, place.accelerator) is not None
+        or squeeze(place.groups, needs, place.accelerator) is not None
+    ):
         return _reserved(place, needs)
     pods = sum(need.count for need in needs)
     return place.refuse(

@@ -65,7 +65,8 @@ def test_a_site_with_a_soft_taint_is_the_last_resort() -> None:
     pending = [workload(n, age_s=-i).gang(1, chips=8) for i, n in enumerate(("one", "two"))]
     found = plan(snapshot([spot, firm], pending), NOW)
     assert assigned(found) == {"one": "firm", "two": "spot"}
-    (other,) = found.assignments[0].explanation.alternatives
+    alone = plan(snapshot([spot, firm], pending[:1]), NOW)
+    (other,) = alone.assignments[0].explanation.alternatives
     assert other.avoid == "spot:PreferNoSchedule"
 
 
@@ -203,15 +204,26 @@ def test_an_estimate_ends_when_the_run_ends() -> None:
     assert estimate.energy_kwh > 0
 
 
-def test_explanations_stay_true_after_the_cycle_went_on() -> None:
-    """The first workload's alternatives were free when it chose, and are still told so."""
+def test_an_explanation_tells_what_the_round_left() -> None:
+    """Workloads of a round are placed together: what one got is not there for the others."""
     sites = [site("a").nodes(1, h100=8), site("b").nodes(1, h100=8).charges(h100=9)]
     pending = [workload(n, age_s=-i).gang(1, chips=8) for i, n in enumerate("xyz")]
+    found = plan(snapshot(sites, pending), NOW)
+    assert assigned(found) == {"x": "a", "y": "b"}
+    for assignment, other in zip(found.assignments, "ba", strict=True):
+        assert not assignment.explanation.alternatives
+        assert [r.site for r in assignment.explanation.refused] == [other]
+    assert [r.site for r in found.waiting[0].explanation.refused] == ["a", "b"]
+
+
+def test_an_explanation_stays_true_after_later_rounds() -> None:
+    """The urgent workload's alternative was free when its round was over, and is still told so."""
+    sites = [site("a").nodes(1, h100=8), site("b").nodes(1, h100=8).charges(h100=9)]
+    pending = [workload("x").gang(1, chips=8).but(priority=1), workload("y").gang(1, chips=8)]
     found = plan(snapshot(sites, pending), NOW)
     assert [a.site for a in found.assignments[0].explanation.alternatives] == ["b"]
     assert not found.assignments[0].explanation.refused
     assert [r.site for r in found.assignments[1].explanation.refused] == ["a"]
-    assert [r.site for r in found.waiting[0].explanation.refused] == ["a", "b"]
 
 
 def test_without_sites_a_decision_says_so() -> None:
@@ -227,12 +239,12 @@ def test_work_without_pods_is_placed_and_takes_nothing() -> None:
 
 def test_a_lazy_sequence_is_like_any_other() -> None:
     made: list[int] = []
-    squares = LazySequence(4, lambda i: (made.append(i), i * i)[1])
+    squares = LazySequence.of(4, lambda i: (made.append(i), i * i)[1])
     assert (len(squares), made) == (4, [])
     assert (squares[1], squares[-1], squares[1:3]) == (1, 9, (1, 4))
     assert squares == (0, 1, 4, 9)
     assert squares != 5
-    assert hash(squares) == hash(LazySequence(4, lambda i: i * i))
+    assert hash(squares) == hash(LazySequence.of(4, lambda i: i * i))
     assert repr(squares) == "<4 items>"
     with pytest.raises(IndexError):
         squares[4]
