@@ -45,6 +45,8 @@ def spelled(default: object) -> str:
             return "unset"
         case bool():
             return str(default).lower()
+        case "":
+            return "empty"
         case _:
             return str(default)
 

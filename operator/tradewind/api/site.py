@@ -107,7 +107,7 @@ class PrometheusSpec(Model):
     matchers: dict[str, str] = Field(default_factory=dict)
     """Label matchers added to every query, for a server that knows many sites."""
     queries: dict[str, str] = Field(default_factory=dict)
-    """PromQL in place of a signal's default; $M stands for the matchers."""
+    """PromQL in place of a signal's default; $M stands for the matchers, $SITE for the name."""
     poll_interval: Duration = 30.0
     """Time between two polls."""
 
@@ -201,18 +201,37 @@ class SiteSignals(Model):
 
     load: Signal | None = None
     """The fuller of CPU and memory, 0 to 1."""
+    cpu_load: Signal | None = None
+    """CPU in use, 0 to 1."""
+    memory_load: Signal | None = None
+    """Memory in use, 0 to 1."""
     accelerator_utilisation: Signal | None = None
     """How busy the accelerators are, 0 to 1."""
+    accelerator_utilisation_by_class: dict[str, Signal] = Field(default_factory=dict)
+    """The same by AcceleratorClass, or by the maker's product name where the catalogue has none."""
+    accelerator_allocation: dict[str, Signal] = Field(default_factory=dict)
+    """Share of the accelerators that pods ask for, 0 to 1, by AcceleratorClass where nodes carry
+    its label, else by resource as kube-state-metrics spells it."""
+    accelerator_power_kw: Signal | None = Field(None, alias="acceleratorPowerKW")
+    """Power of all accelerators, kW."""
     carbon_intensity: Signal | None = None
     """Location-based average, gCO2e/kWh."""
     price_per_mwh: Signal | None = Field(None, alias="pricePerMWh")
     """Electricity, USD per MWh."""
+    accelerator_hour: dict[str, Signal] = Field(default_factory=dict)
+    """Hardware price of one accelerator, USD an hour, by AcceleratorClass or instance type."""
+    cpu_hour: Signal | None = None
+    """Hardware price of one core, USD an hour."""
+    memory_gib_hour: Signal | None = Field(None, alias="memoryGiBHour")
+    """Hardware price of one GiB, USD an hour."""
     power_kw: Signal | None = Field(None, alias="powerKW")
     """IT power, kW."""
     pue: Signal | None = None
     """Facility energy over IT energy."""
     queue_depth: Signal | None = None
     """Workloads waiting in the site's own queue."""
+    requests_waiting: Signal | None = None
+    """Requests that wait in its inference servers."""
     tokens_per_second: Signal | None = None
     """Output of its inference servers, tokens a second."""
     latency_ms: dict[str, Signal] = Field(default_factory=dict)

@@ -134,6 +134,7 @@ class Operator:
                     ("events", parts.events.run),
                     ("loop", parts.loop.run),
                     ("meter", parts.accounting.run),
+                    ("terms", parts.read_terms),
                     ("audit", lambda: self._audit(parts.intake)),
                 ):
                     tasks.create_task(supervise(name, run, clock=self._clock), name=name)

@@ -24,12 +24,12 @@ from tradewind.controller.loop import PlanningLoop
 from tradewind.controller.nominations import Nominations
 from tradewind.controller.queuestatus import QueueStatusWriter
 from tradewind.controller.settings import Settings
+from tradewind.controller.signals import build_telemetry
 from tradewind.controller.sitestatus import SiteStatusWriter
 from tradewind.controller.store import Record, Store
 from tradewind.controller.writer import WorkloadWriter
 from tradewind.placement.config import EngineConfig
 from tradewind.sites.client import ApiSession
-from tradewind.telemetry.registry import TelemetryRegistry
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ class Parts:
             on_capacity=self._batcher.notify,
             on_status=self._on_site_status,
         )
-        self.telemetry = TelemetryRegistry(
+        self.telemetry, self.terms = build_telemetry(
+            settings,
             read_secret=lambda namespace, name: hub_reads.read_secret(outside.hub, namespace, name),
-            allow_loopback=settings.sites.allow_loopback,
             on_signals=self._on_signals,
             clock=clock,
         )
@@ -160,6 +160,7 @@ class Parts:
                 default_policy=settings.planning.default_policy,
                 accounts=self.accounts,
                 nominations=nominations,
+                outlook=self.telemetry.outlook,
             ),
             Housekeeper(
                 store,
@@ -201,6 +202,11 @@ class Parts:
             self.site_status.add(site)
         else:
             self.site_status.add_later(site)
+
+    async def read_terms(self) -> None:
+        """Poll the operator's own Prometheus, if it has one, until cancelled."""
+        if self.terms is not None:
+            await self.terms.run()
 
     async def close(self) -> None:
         """Let go of the sites and their Prometheus servers."""

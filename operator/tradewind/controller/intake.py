@@ -78,6 +78,7 @@ class Intake:
     def lead(self) -> None:
         """Begin to act on everything that is known."""
         self._leading = True
+        self._ask_terms()
         for site in self._store.sites.values():
             self._engage(site)
         for record in self._store.workloads.values():
@@ -114,7 +115,11 @@ class Intake:
                 self._notify()
             return
         taken = self._store.take_workload(raw)
-        if taken is not None and self._leading:
+        if taken is None:
+            return
+        if latency := taken.model.spec.placement.latency:
+            self._telemetry.note_regions(origin.region for origin in latency.from_)
+        if self._leading:
             self._act(taken)
 
     def _act(self, record: Record) -> None:
@@ -154,6 +159,7 @@ class Intake:
                 self._take_site(ComputeSite.model_validate(raw))
             case "placementpolicies":
                 self._store.policies[name] = PlacementPolicy.model_validate(raw)
+                self._ask_terms()
                 self._notify()
             case "computequeues":
                 self._take_queue(ComputeQueue.model_validate(raw))
@@ -174,6 +180,12 @@ class Intake:
         self._notify()
         if self._leading:
             self._queue_status.add(name)
+
+    def _ask_terms(self) -> None:
+        """Have the terms of all policies evaluated; only the leader polls."""
+        if self._leading:
+            policies = self._store.policies.values()
+            self._telemetry.ask_terms(term.query for made in policies for term in made.spec.terms)
 
     def _take_site(self, site: ComputeSite) -> None:
         before = self._store.sites.get(site.metadata.name)
@@ -202,6 +214,7 @@ class Intake:
                 self._site_status.add(name)
             case "placementpolicies":
                 self._store.policies.pop(name, None)
+                self._ask_terms()
             case "computequeues":
                 self._store.queues.pop(name, None)
                 self._queue_status.add(name)

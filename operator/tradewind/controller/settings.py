@@ -93,6 +93,30 @@ class MeteringSettings(_Group):
     )
 
 
+class TelemetrySettings(_Group):
+    """How sites' Prometheus servers are asked."""
+
+    threads: int = Field(32, ge=1, le=256, description="Servers asked at once.")
+    stale_seconds: Seconds = Field(
+        120.0, description="A signal that does not come is Stale for so long at least."
+    )
+    forecast_step_seconds: Seconds = Field(
+        3600.0, description="Step of forecasts; a day has 24 of them."
+    )
+    forecast_history_steps: int = Field(
+        672,
+        ge=0,
+        le=672,
+        description="Steps of history asked for, once a step and site; 0: no forecasts from it.",
+    )
+    prometheus_url: str = Field(
+        "", description="Prometheus of the operator's own, for terms of policies; empty: none."
+    )
+    prometheus_token_file: Path | None = Field(None, description="Bearer token for it.")
+    prometheus_ca_file: Path | None = Field(None, description="CA certificates for it.")
+    prometheus_poll_seconds: Seconds = Field(30.0, description="How often it is asked.")
+
+
 class LeaseSettings(_Group):
     """Leadership; the three times keep client-go's order: retry < renew deadline < duration."""
 
@@ -129,6 +153,7 @@ class Settings(BaseSettings):
     planning: PlanningSettings = PlanningSettings()
     sites: SiteSettings = SiteSettings()
     metering: MeteringSettings = MeteringSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     lease: LeaseSettings = LeaseSettings()
     log: LogSettings = LogSettings()
     serve: ServeSettings = ServeSettings()

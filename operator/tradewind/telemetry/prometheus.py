@@ -1,32 +1,38 @@
 """Ask one Prometheus, through prometheus-api-client, within hard limits.
 
-The library is synchronous, so calls run in threads of a bounded pool. Its own retries are switched
-off: a poll that fails is followed by the next poll. The address comes from a user and is checked
-as a kubeconfig's is; redirects are not followed, and an answer has a greatest size.
+The library is synchronous, so calls run in threads of a bounded pool, one at a time for each
+object. Nothing is retried: a poll that fails is followed by the next poll. The address comes from a
+user and is checked as a kubeconfig's is. Time and size are limited by `session.py`; the server is
+told the limits too, so that it gives up a query nobody waits for.
 """
 
 import math
 import ssl
 import tempfile
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 from requests.auth import HTTPBasicAuth
-from urllib3.util.retry import Retry
 
 from tradewind.base.errors import AccessRefusedError, TradewindError
 from tradewind.base.netguard import check_host
 from tradewind.base.observe import redact
-from tradewind.telemetry.signals import Reading
+from tradewind.telemetry.queries import ADDRESS_CHARS, joined
+from tradewind.telemetry.session import EXCHANGE_S, SILENCE_S, BoundedSession, TooLongError
 
-TIMEOUT_S: Final = 5
-MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+#: No query of ours has more series at a site that is well; each costs memory and time.
+MAX_SERIES: Final = 5000
+
+_Found = TypeVar("_Found")
 
 _NOT_PROMETHEUS: Final = "the answer is not Prometheus' JSON"
 #: What reading an answer of another form can raise; a scalar and very deep JSON among them.
@@ -38,6 +44,10 @@ _MALFORMED: Final = (
     TypeError,
     ValueError,
 )
+#: Answers of proxies that let GET through and POST not.
+_NO_POST: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED)
+#: Prometheus' own answers to a query that it does not like.
+_BAD_QUERY: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 class PrometheusError(TradewindError):
@@ -46,117 +56,215 @@ class PrometheusError(TradewindError):
     Args:
         message: names the address, never credentials.
         reason: PascalCase, for a condition.
+        query_refused: the server is well, and dislikes this query.
     """
 
     code = "prometheus"
     retryable = True
 
-    def __init__(self, message: str, *, reason: str) -> None:
+    def __init__(self, message: str, *, reason: str, query_refused: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
+        self.query_refused = query_refused
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where a Prometheus is, and how we prove who we are; equal ones share a connection."""
+
+    url: str
+    token: str = ""
+    user: str = ""
+    password: str = ""
+    ca_pem: str = ""
+    where: str = "spec.prometheus.url"
+
+    def __repr__(self) -> str:
+        return f"Access({self.url!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One series of an instant query; the value may be NaN or infinite."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One series of a range query: its points as Unix time and value."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
 
 
 class Prometheus:
     """One server.
 
     Args:
-        url: base URL.
-        headers: with a bearer token, if one is needed.
-        auth: user name and password.
-        ca_pem: CA certificates in place of the system's.
+        access: where it is, with credentials.
         allow_loopback: let it be on this machine.
+        exchange_s: limit of a whole exchange, seconds.
 
     Raises:
         AccessRefusedError: the address is not one that a user may send us to.
     """
 
     def __init__(
-        self,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
-        ca_pem: str = "",
-        allow_loopback: bool = False,
+        self, access: Access, *, allow_loopback: bool = False, exchange_s: float = EXCHANGE_S
     ) -> None:
-        check_host(url, schemes=("https", "http"), where="spec.prometheus.url",
+        check_host(access.url, schemes=("https", "http"), where=access.where,
                    allow_loopback=allow_loopback)  # fmt: skip
-        self._host = urlsplit(url).netloc
+        self._host = urlsplit(access.url).netloc
         self._remove_ca: weakref.finalize[..., Prometheus] | None = None
-        session = _BoundedSession()
-        session.trust_env = False
-        if ca_pem:
-            session.verify = path = _ca_file(ca_pem)
+        self._session = session = BoundedSession(exchange_s=exchange_s)
+        if access.ca_pem:
+            session.verify = path = _ca_file(access.ca_pem)
             # Also for a poll that is cancelled before its thread begins: nobody closes that one.
             self._remove_ca = weakref.finalize(self, Path(path).unlink, missing_ok=True)
-        # As bytes, for requests would encode text as Latin-1.
-        session.auth = HTTPBasicAuth(auth[0].encode(), auth[1].encode()) if auth else None
-        self._connection = PrometheusConnect(
-            url=url.rstrip("/"),
-            headers=dict(headers or {}),
-            session=session,
-            retry=Retry(total=0, read=False, redirect=0),  # False: a time-out stays one
-            timeout=TIMEOUT_S,
-        )
+        if access.user or access.password:
+            # As bytes, for requests would encode text as Latin-1.
+            session.auth = HTTPBasicAuth(access.user.encode(), access.password.encode())
+        headers = {"Authorization": f"Bearer {access.token}"} if access.token else {}
+        silence_s: Any = SILENCE_S  # it asks for whole seconds, and fractions do
+        self._by = {
+            method: PrometheusConnect(
+                url=access.url.rstrip("/"),
+                headers=headers,
+                session=session,
+                timeout=silence_s,
+                method=method,
+            )
+            for method in ("POST", "GET")
+        }
+        self._by_get = False
 
-    def query(self, promql: str) -> list[Reading]:
-        """Run an instant query; blocks for `TIMEOUT_S` at most between two bytes.
+    def query(self, *queries: str) -> list[Sample]:
+        """Run instant queries whose series tell by their labels which query they answer.
+
+        All of them in one exchange, or in a few where queries have to be short.
 
         Raises:
             PrometheusError: no usable answer.
         """
-        try:
-            return list(_readings(self._connection.custom_query(query=promql)))
-        except requests.Timeout as error:
-            raise self._error("Timeout", f"no answer within {TIMEOUT_S} s") from error
-        except requests.JSONDecodeError as error:  # a RequestException, but an answer did come
-            raise self._error("NotPrometheus", _NOT_PROMETHEUS) from error
-        except requests.RequestException as error:
-            raise self._error("Unreachable", redact(str(error))[:300]) from error
-        except PrometheusApiClientException as error:
-            raise self._error("QueryFailed", redact(str(error))[:300]) from error
-        except _MALFORMED as error:
-            raise self._error("NotPrometheus", _NOT_PROMETHEUS) from error
+
+        def ask(method: str) -> list[Sample]:
+            samples = []
+            for batch in joined(queries, ADDRESS_CHARS if method == "GET" else None):
+                found = self._by[method].custom_query(query=batch, params=_LIMITS)
+                samples += [_sample(item) for item in _bounded(found)]
+            return samples
+
+        return self._ask(ask)
+
+    def query_range(self, promql: str, start_s: float, end_s: float, step_s: float) -> list[Line]:
+        """Run a range query.
+
+        Args:
+            promql: what to ask.
+            start_s: Unix time of the first point.
+            end_s: Unix time of the last.
+            step_s: between two points.
+
+        Raises:
+            PrometheusError: no usable answer.
+        """
+
+        def ask(method: str) -> list[Line]:
+            found = self._by[method].custom_query_range(
+                query=promql,
+                start_time=datetime.fromtimestamp(start_s, UTC),
+                end_time=datetime.fromtimestamp(end_s, UTC),
+                step=f"{step_s:g}",
+                params=_LIMITS,
+            )
+            return [_line(item) for item in _bounded(found)]
+
+        return self._ask(ask)
 
     def close(self) -> None:
         """Close its connections, and remove the file with its CA certificates."""
-        self._connection.close()
+        self._session.close()
         if self._remove_ca is not None:
             self._remove_ca()
 
-    def _error(self, reason: str, what: str) -> PrometheusError:
-        return PrometheusError(f"{self._host}: {what}", reason=reason)
+    def _ask(self, ask: Callable[[str], list[_Found]]) -> list[_Found]:
+        """By POST, or by GET where a proxy in front of the server takes nothing else."""
+        if not self._by_get:
+            try:
+                return self._tried(ask, "POST")
+            except PrometheusError:
+                if self._session.status not in _NO_POST:
+                    raise
+        found = self._tried(ask, "GET")
+        self._by_get = True
+        return found
 
-
-class _BoundedSession(requests.Session):
-    """Follows no redirect and reads no more than `MAX_ANSWER_BYTES`."""
-
-    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        response = super().request(*args, **{**kwargs, "stream": True, "allow_redirects": False})
-        parts, size = [], 0
-        for part in response.iter_content(65536):
-            parts.append(part)
-            size += len(part)
-            if size > MAX_ANSWER_BYTES:
-                response.close()
-                raise requests.RequestException("the answer is too long")
-        response._content = b"".join(parts)  # noqa: SLF001 - requests has no other way in
-        return response
-
-
-def _readings(series: Iterable[Any]) -> Iterable[Reading]:
-    for item in series:
-        labels = item["metric"]
+    def _tried(self, ask: Callable[[str], list[_Found]], method: str) -> list[_Found]:
+        """One way of asking, its faults in our words."""
+        self._session.status = 0
         try:
-            value = float(item["value"][1])
-        except ValueError:
-            value = math.nan
-        yield Reading(
-            signal=str(labels.get("signal", "")),
-            value=value,
-            source=str(labels.get("source", ""))[:253],
-            region=str(labels.get("region", ""))[:63],
-        )
+            return ask(method)
+        except requests.Timeout as error:
+            text = f"no answer within {SILENCE_S:g} s, or not whole within {EXCHANGE_S:g} s"
+            raise self._error("Timeout", text) from error
+        except requests.JSONDecodeError as error:  # a RequestException, but an answer did come
+            raise self._error("NotPrometheus", _NOT_PROMETHEUS) from error
+        except (TooLongError, _TooManyError) as error:
+            raise self._error("AnswerTooLarge", str(error)) from error
+        except requests.RequestException as error:
+            raise self._error("Unreachable", redact(str(error))[:300]) from error
+        except PrometheusApiClientException as error:
+            refused = self._session.status in _BAD_QUERY
+            text = redact(str(error))[:300]
+            raise self._error("QueryFailed", text, query_refused=refused) from error
+        except _MALFORMED as error:
+            raise self._error("NotPrometheus", _NOT_PROMETHEUS) from error
+
+    def _error(self, reason: str, what: str, *, query_refused: bool = False) -> PrometheusError:
+        text = f"{self._host}: {what}"
+        return PrometheusError(text, reason=reason, query_refused=query_refused)
+
+
+#: Prometheus stops a query that takes longer and cuts an answer that has more series (newer ones);
+#: Thanos refuses rather than sum up what it could reach. Others do not know these and ignore them.
+_LIMITS: Final = {
+    "timeout": f"{SILENCE_S:g}s",
+    "limit": str(MAX_SERIES + 1),
+    "partial_response": "false",
+}
+
+
+class _TooManyError(Exception):
+    """More series than any query of ours has."""
+
+
+def _bounded(series: Any) -> list[Any]:
+    if not isinstance(series, list):
+        raise TypeError("not a vector or matrix")
+    if len(series) > MAX_SERIES:
+        raise _TooManyError(f"the answer has more than {MAX_SERIES} series")
+    return series
+
+
+def _sample(item: Any) -> Sample:
+    return Sample(_labels(item), _value(item["value"][1]))
+
+
+def _line(item: Any) -> Line:
+    return Line(_labels(item), tuple((float(at), _value(value)) for at, value in item["values"]))
+
+
+def _labels(item: Any) -> dict[str, str]:
+    return {str(name): str(value) for name, value in item["metric"].items()}
+
+
+def _value(text: Any) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _ca_file(pem: str) -> str:

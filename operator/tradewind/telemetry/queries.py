@@ -1,115 +1,67 @@
 """What is asked of a site's Prometheus: one query for all signals, each with its source.
 
-Each signal has candidates in order; the first that answers wins and names itself in the label
-`source`. A query gives no series where nothing is known: nothing here ever turns an absence into a
-zero. `$M` stands for the site's matchers. Round trips are measured from the consumers' side, where
-the site's matchers do not hold; `$SITE` stands for the site's name.
-
-Metric names and units: docs/signals.md.
+The series of the answer carry the labels `signal`, `source` and, for signals of several values,
+`key`. Which exporters are asked: `candidates.py`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
-#: By signal, in the order in which they are tried: (source, PromQL).
-CANDIDATES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
-    "load": (
-        (
-            "node_exporter",
-            (
-                "max(label_replace(1 -"
-                ' sum(rate(node_cpu_seconds_total{mode=~"idle|iowait",$M}[5m]))'
-                ' / sum(rate(node_cpu_seconds_total{$M}[5m])), "of", "cpu", "", "")'
-                " or label_replace(1 - sum(node_memory_MemAvailable_bytes{$M})"
-                ' / sum(node_memory_MemTotal_bytes{$M}), "of", "memory", "", ""))'
-            ),
-        ),
-    ),
-    "acceleratorUtilisation": (
-        (
-            "dcgm-exporter",
-            (
-                "avg(max by (UUID, GPU_I_ID) (DCGM_FI_PROF_GR_ENGINE_ACTIVE{$M} <= 1)"
-                " or max by (UUID, GPU_I_ID) (DCGM_FI_DEV_GPU_UTIL{$M} <= 100) / 100)"
-            ),
-        ),
-        (
-            "device-metrics-exporter",
-            (
-                'avg(max by (serial_number, gpu_id) ({__name__=~"(amd_)?gpu_gfx_activity",'
-                'gpu_partition_id=~"0?",$M} <= 100) / 100)'
-            ),
-        ),
-        ("npu-exporter", "avg(max by (instance, id) (npu_chip_info_utilization{$M} >= 0) / 100)"),
-        ("mlu-exporter", "avg(max by (uuid) (mlu_utilization{$M}) / 100)"),
-        ("neuron-monitor", "avg(neuroncore_utilization_ratio{$M})"),
-    ),
-    "carbonIntensity": (
-        ("tradewind", 'avg(tradewind_carbon_intensity_g_per_kwh{kind="average",$M})'),
-        (
-            "grid-intensity-exporter",
-            (
-                'avg(last_over_time(grid_intensity_carbon_average{units=~"gCO2e? per kWh",$M}[2h])'
-                " > 0)"
-            ),
-        ),
-        ("carbon-aware-sdk", "avg(carbon_aware_intensity{$M} > 0)"),
-        ("carbon-intensity-exporter", "avg(carbon_intensity{$M})"),
-    ),
-    "pricePerMWh": (("tradewind", "avg(tradewind_electricity_price_usd_per_mwh{$M})"),),
-    "powerKW": (
-        ("ipmi-exporter", "sum(ipmi_dcmi_power_consumption_watts{$M} > 0) / 1000"),
-        ("dcgm-exporter", "sum(max by (UUID) (DCGM_FI_DEV_POWER_USAGE{$M} < 5000)) / 1000"),
-    ),
-    "pue": (("tradewind", "avg(tradewind_power_usage_effectiveness{$M})"),),
-    "queueDepth": (
-        (
-            "kueue",
-            (
-                "sum(max by (cluster_queue, status)"
-                ' (kueue_pending_workloads{replica_role!="follower",$M}))'
-            ),
-        ),
-    ),
-    "tokensPerSecond": (
-        ("vllm", "sum(rate(vllm:generation_tokens_total{$M}[5m]))"),
-        ("sglang", "sum(rate(sglang:generation_tokens_total{$M}[5m]))"),
-    ),
+from tradewind.telemetry.candidates import ASKED, LOAD, Asked
+
+#: Where a server takes no POST, so many characters go into one address: proxies refuse longer ones.
+ADDRESS_CHARS: Final = 5000
+
+#: Signals that are asked for or derived; their queries may be replaced in `spec.prometheus`.
+SIGNALS: Final = frozenset(ASKED) | {"load"}
+#: Forecast series, by the signal that they foretell.
+FORECASTS: Final[Mapping[str, str]] = {
+    "carbonIntensity": "carbonForecast",
+    "pricePerMWh": "priceForecast",
+    "load": "loadForecast",
 }
 
-#: Round trips in milliseconds, one series for each consumer region.
-LATENCY: Final = (
-    (
-        "blackbox-exporter",
-        (
-            "quantile by (region) (0.5, quantile_over_time(0.5,"
-            ' (probe_icmp_duration_seconds{phase="rtt",site="$SITE"}'
-            ' and on (instance, region) (probe_success{site="$SITE"} == 1))[10m:30s])) * 1000'
-        ),
-    ),
-)
+
+@lru_cache(maxsize=4096)
+def signal_query(signal: str) -> str:
+    """The query of one signal, every candidate in it, not yet filled."""
+    return _whole(signal, ASKED[signal])
 
 
-def combined_query(matchers: Mapping[str, str], site: str, *, without: frozenset[str]) -> str:
-    """One query for every signal but those that the site overrides.
+def signal_queries(signals: Iterable[str]) -> dict[str, str]:
+    """The queries of some signals."""
+    return {signal: signal_query(signal) for signal in signals}
 
-    Args:
-        matchers: the site's, added to each selector.
-        site: the ComputeSite's name, as probers call it.
-        without: signals that have a query of their own.
 
-    Returns:
-        PromQL whose series carry the labels `signal` and `source`, and `region` for latencies.
+def joined(queries: Collection[str], limit: int | None = None) -> list[str]:
+    """Some queries as one, or as few as do not exceed so many characters each.
+
+    >>> joined(["a", "b", "c"], limit=6)
+    ['a or b', 'c']
     """
-    parts = [
-        "(" + " or on () ".join(_tagged(expr, signal, source) for source, expr in candidates) + ")"
-        for signal, candidates in CANDIDATES.items()
-        if signal not in without
-    ]
-    if "latencyMs" not in without:
-        parts += [_tagged(expr, "latencyMs", source) for source, expr in LATENCY]
-    return fill(" or ".join(parts), matchers, site)
+    batches: list[str] = []
+    for query in queries:
+        longer = f"{batches[-1]} or {query}" if batches else ""
+        if longer and (limit is None or len(longer) <= limit):
+            batches[-1] = longer
+        else:
+            batches.append(query)
+    return batches
+
+
+def tagged(query: str, signal: str, source: str, key: str = "") -> str:
+    """A query whose series say which signal they are of."""
+    if key:
+        query = f'label_replace({query}, "key", "$1", "{key}", "(.*)")'
+    named = f'label_replace({query}, "signal", "{signal}", "", "")'
+    return f'label_replace({named}, "source", "{source}", "", "")'
+
+
+def history_query(signal: str) -> tuple[tuple[str, str], ...]:
+    """The candidates of a signal that is forecast, for a range query of its past."""
+    return (("node_exporter", LOAD),) if signal == "load" else ASKED[signal].candidates
 
 
 def fill(query: str, matchers: Mapping[str, str], site: str) -> str:
@@ -121,12 +73,15 @@ def fill(query: str, matchers: Mapping[str, str], site: str) -> str:
     text = ",".join(f'{name}="{_escape(value)}"' for name, value in sorted(matchers.items()))
     values = {"$M": text, "$SITE": _escape(site)}
     # In one go: what a matcher's value holds is no place to fill.
-    return re.sub(r"\$(?:M|SITE)", lambda found: values[found[0]], query)
+    return re.sub(r"\$(?:M|SITE)\b", lambda found: values[found[0]], query)
 
 
-def _tagged(expression: str, signal: str, source: str) -> str:
-    named = f'label_replace({expression}, "signal", "{signal}", "", "")'
-    return f'label_replace({named}, "source", "{source}", "", "")'
+def _whole(signal: str, asked: Asked) -> str:
+    parts = [tagged(query, signal, source, asked.key) for source, query in asked.candidates]
+    # Each region has its own best prober; of other signals one source is taken whole.
+    apart = "key" if asked.key == "region" else ""
+    between = " or " if asked.together else f" or on ({apart}) "
+    return "(" + between.join(parts) + ")"
 
 
 def _escape(value: str) -> str:

@@ -17,21 +17,32 @@ class FakePrometheus:
 
     Attributes:
         status: of every answer.
+        refuses_post: status with which a POST is refused, as by a proxy; 0: it is taken.
+        refuses: what makes a query be answered with 422, if it holds it.
+        about: what a query must hold to get the body; others get no series.
         body: of every answer; a function makes it in pieces.
         headers: beside the length.
         queries: PromQL, in the order of asking.
         seen: the headers of each request.
         released: a hanging request ends when this is set.
         hangs: whether to wait for that before answering.
+        methods, paths: of each request.
+        forms: the parameters of each request.
     """
 
     status: int = 200
+    refuses_post: int = 0
+    refuses: str = ""
+    about: str = ""
     body: bytes | Callable[[], Iterator[bytes]] = b""
     headers: dict[str, str] = field(default_factory=dict)
     queries: list[str] = field(default_factory=list)
     seen: list[dict[str, str]] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     hangs: bool = False
+    methods: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    forms: list[dict[str, list[str]]] = field(default_factory=list)
     url: str = ""
 
     def says(self, *series: tuple[dict[str, str], Any]) -> None:
@@ -51,7 +62,11 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[FakePrometheus]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            _answer(self, fake)
+            _answer(self, fake, parse_qs(urlsplit(self.path).query))
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            _answer(self, fake, parse_qs(self.rfile.read(length).decode()))
 
         def log_message(self, *args: object) -> None:
             """Keep the tests' output clean."""
@@ -71,20 +86,33 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[FakePrometheus]:
         server.server_close()
 
 
-def _answer(handler: BaseHTTPRequestHandler, fake: FakePrometheus) -> None:
-    fake.queries += parse_qs(urlsplit(handler.path).query).get("query", [])
+def _answer(
+    handler: BaseHTTPRequestHandler, fake: FakePrometheus, form: dict[str, list[str]]
+) -> None:
+    queries = form.get("query", [])
+    fake.methods.append(handler.command)
+    fake.paths.append(handler.path)
     fake.seen.append(dict(handler.headers.items()))
+    status = fake.status
+    if fake.refuses_post and handler.command == "POST":
+        status = fake.refuses_post
+    elif fake.refuses and any(fake.refuses in query for query in queries):
+        status = 422
+    fake.queries += queries
+    fake.forms.append(form)
     try:
         if fake.hangs:
             fake.released.wait()
-        handler.send_response(fake.status)
+        body = fake.body
+        if fake.about and not any(fake.about in query for query in queries):
+            body = b'{"status": "success", "data": {"result": []}}'
+        handler.send_response(status)
         for name, value in fake.headers.items():
             handler.send_header(name, value)
-        if isinstance(fake.body, bytes):
-            handler.send_header("Content-Length", str(len(fake.body)))
+        if isinstance(body, bytes):
+            handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
-        pieces = [fake.body] if isinstance(fake.body, bytes) else fake.body()
-        for piece in pieces:
+        for piece in [body] if isinstance(body, bytes) else body():
             handler.wfile.write(piece)
     except (BrokenPipeError, ConnectionResetError):
         handler.close_connection = True

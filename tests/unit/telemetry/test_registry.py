@@ -10,6 +10,7 @@ from tests.clock import FakeClock, settle
 from tests.unit.telemetry.fake_prometheus import FakePrometheus, serving
 
 from tradewind.api.site import ComputeSite, Signal, SignalState, SiteSignals
+from tradewind.telemetry.outlook import NO_OUTLOOK
 from tradewind.telemetry.registry import TelemetryRegistry
 
 POLL_S = 30
@@ -51,6 +52,10 @@ class Polling:
     def reason(self, name: str = "ulanqab") -> str:
         condition = self.registry.condition(name)
         return condition[1] if condition else ""
+
+    def message(self, name: str = "ulanqab") -> str:
+        condition = self.registry.condition(name)
+        return condition[2] if condition else ""
 
     def load(self, name: str = "ulanqab") -> Signal:
         found = self.registry.signals(name).load
@@ -251,3 +256,139 @@ async def test_a_site_that_went_is_not_asked_any_more(fake: FakePrometheus) -> N
         await made.clock.step(3 * POLL_S)
         assert (fake.seen, made.told) == ([], [])
         assert made.registry.condition("ulanqab") is None
+
+
+async def test_one_refused_query_takes_no_other_along_and_is_named(fake: FakePrometheus) -> None:
+    fake.refuses, fake.about = "tradewind_power_usage_effectiveness", "node_cpu_seconds_total"
+    async with polling() as made:
+        made.registry.sync(site(url=fake.url))
+        await made.poll()
+        assert made.load().state is SignalState.CURRENT
+        pue = made.registry.signals("ulanqab").pue
+        assert pue is not None
+        assert (pue.state, pue.value) == (SignalState.UNKNOWN, None)
+        assert made.reason() == "SignalsNotCurrent"
+        assert "pue is Unknown" in made.message()
+        asked = len(fake.queries)
+        fake.says(({"signal": "load", "source": "node_exporter"}, "0.25"))
+        await made.poll()
+        # From then on in one query again, without the sick one.
+        assert made.load().value == 0.25
+        polls = [query for query in fake.queries[asked:] if '"signal", "cpuLoad"' in query]
+        assert len(polls) == 1
+        assert fake.refuses not in polls[0]
+
+
+async def test_a_refused_query_of_the_sites_own_is_named_and_the_rest_stands(
+    fake: FakePrometheus,
+) -> None:
+    fake.refuses = "mine{"
+    async with polling() as made:
+        made.registry.sync(site(url=fake.url, queries={"pue": "mine{$M}", "mood": "up"}))
+        await made.poll()
+        assert made.load().state is SignalState.CURRENT
+        assert "pue" in made.message()
+        assert "queries.mood is no signal" in made.message()
+
+
+async def test_a_signal_that_went_is_named_in_the_condition_until_it_is_back(
+    fake: FakePrometheus,
+) -> None:
+    both = [({"signal": "load", "source": "a"}, "0.5"), ({"signal": "pue", "source": "b"}, "1.2")]
+    fake.says(*both)
+    async with polling() as made:
+        made.registry.sync(site(url=fake.url))
+        await made.poll()
+        assert made.reason() == "Polled"
+        fake.says(both[0])
+        await made.poll()
+        assert (made.reason(), made.message()) == ("SignalsNotCurrent", "pue is Stale: no reading")
+        fake.says(*both)
+        await made.poll()
+        assert made.reason() == "Polled"
+
+
+PARIS = {"latitude": 48.9, "longitude": 2.4}
+
+
+def at_paris(**prometheus: Any) -> ComputeSite:
+    made = site("paris", **prometheus)
+    location = made.spec.location.model_validate({"region": "eu-west", "coordinates": PARIS})
+    return made.model_copy(update={"spec": made.spec.model_copy(update={"location": location})})
+
+
+async def test_a_round_trip_that_nobody_measures_is_estimated_and_marked() -> None:
+    async with polling() as made:
+        made.registry.sync(at_paris())
+        assert made.registry.signals("paris").latency_ms == {}
+        made.registry.note_regions(["london", "eu-west", "nowhere"])
+        told = made.registry.signals("paris").latency_ms
+        assert set(told) == {"london", "eu-west"}  # the second is where a site is
+        assert (told["london"].state, told["london"].source) == (SignalState.FALLBACK, "geography")
+        assert (told["london"].value, told["eu-west"].value) == (7.1, 1.0)
+        assert made.told == ["paris"]
+        made.registry.note_regions(["london"])
+        assert made.told == ["paris"]
+
+
+async def test_a_measured_round_trip_stands_before_the_estimate(fake: FakePrometheus) -> None:
+    fake.says(({"signal": "latencyMs", "source": "probe", "key": "london"}, "9.5"))
+    async with polling() as made:
+        made.registry.note_regions(["london", "tokyo"])
+        made.registry.sync(at_paris(url=fake.url))
+        await made.poll("paris")
+        told = made.registry.signals("paris").latency_ms
+        assert (told["london"].value, told["london"].state) == (9.5, SignalState.CURRENT)
+        assert told["tokyo"].state is SignalState.FALLBACK
+        fake.says(({"signal": "latencyMs", "source": "probe", "key": "london"}, "NaN"))
+        await made.poll("paris")
+        assert made.registry.signals("paris").latency_ms["london"].value == 7.1
+
+
+async def test_estimates_follow_a_site_that_moves_or_loses_its_prometheus(
+    fake: FakePrometheus,
+) -> None:
+    async with polling() as made:
+        made.registry.note_regions(["paris"])
+        made.registry.sync(at_paris(url=fake.url))
+        made.registry.sync(at_paris())
+        assert made.registry.signals("paris").latency_ms["paris"].value == 1.0
+        made.registry.sync(site("paris"))
+        assert made.registry.signals("paris").latency_ms == {}
+
+
+async def test_terms_are_asked_at_each_site_and_reach_its_outlook(fake: FakePrometheus) -> None:
+    fake.says(({"signal": "load", "source": "node_exporter"}, "0.5"))
+    term = 'spot_risk{site="$SITE"}'
+    async with polling() as made:
+        made.registry.sync(site(url=fake.url))
+        await made.poll()
+        assert made.registry.outlook("ulanqab") is NO_OUTLOOK
+        made.registry.ask_terms([term])
+        await made.poll()
+        # Its one series has no label `site`, so it is the value here.
+        assert made.registry.outlook("ulanqab").term_values == {term: 0.5}
+        assert 'spot_risk{site="ulanqab"}' in fake.queries
+        kept = made.registry.outlook("ulanqab")
+        fake.status = 503
+        await made.poll()
+        assert made.registry.outlook("ulanqab") is kept
+        made.registry.ask_terms([])
+        assert made.registry.outlook("ulanqab") is NO_OUTLOOK
+
+
+async def test_a_forecast_series_reaches_the_outlook(fake: FakePrometheus) -> None:
+    carbon = {"signal": "carbonIntensity", "source": "tradewind"}
+    fake.says(
+        ({**carbon, "horizon_seconds": "0"}, "300"), ({**carbon, "horizon_seconds": "3600"}, "200")
+    )
+    async with polling() as made:
+        made.registry.sync(site(url=fake.url))
+        await made.poll()  # two series for one value: no signal, but a forecast
+        for _ in range(4):
+            await made.clock.step(POLL_S)
+        heard = made._heard["ulanqab"] = asyncio.Event()
+        if not made.registry.outlook("ulanqab").forecasts:
+            await heard.wait()
+        told = made.registry.outlook("ulanqab").forecasts["carbonIntensity"]
+        assert told.values == (300, 200)
