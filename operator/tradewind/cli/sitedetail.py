@@ -142,15 +142,27 @@ def _known_signals(
     site: ComputeSite, status: SiteStatus
 ) -> Iterator[tuple[str, str, int, Signal | None, float | None]]:
     """Name, unit, digits, what is measured, what the spec says."""
-    energy, signals = site.spec.energy, status.signals
+    energy, pricing, signals = site.spec.energy, site.spec.pricing, status.signals
     yield "load", "0 to 1", 2, signals.load, None
+    yield "CPU", "0 to 1", 2, signals.cpu_load, None
+    yield "memory", "0 to 1", 2, signals.memory_load, None
     yield "accelerator utilisation", "0 to 1", 2, signals.accelerator_utilisation, None
+    for name, busy in sorted(signals.accelerator_utilisation_by_class.items()):
+        yield f"utilisation of {name}", "0 to 1", 2, busy, None
+    for name, share in sorted(signals.accelerator_allocation.items()):
+        yield f"allocation of {name}", "0 to 1", 2, share, None
     yield "carbon intensity", "gCO2e/kWh", 0, signals.carbon_intensity, energy.carbon_intensity
     yield "electricity price", "USD/MWh", 2, signals.price_per_mwh, energy.price_per_mwh
     yield "power", "kW", 1, signals.power_kw, None
+    yield "power of accelerators", "kW", 1, signals.accelerator_power_kw, None
     yield "PUE", "", 2, signals.pue, energy.pue
     yield "queue depth", "workloads", 0, signals.queue_depth, None
+    yield "requests waiting", "requests", 0, signals.requests_waiting, None
     yield "inference output", "tokens/s", 0, signals.tokens_per_second, None
+    yield "core", "USD/h", 4, signals.cpu_hour, pricing.cpu_hour
+    yield "GiB of memory", "USD/h", 4, signals.memory_gib_hour, pricing.memory_gib_hour
+    for name, price in sorted(signals.accelerator_hour.items()):
+        yield f"hardware price of {name}", "USD/h", 2, price, None
     for region, latency in sorted(signals.latency_ms.items()):
         yield f"round trip from {region}", "ms", 1, latency, None
 

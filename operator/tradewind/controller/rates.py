@@ -26,16 +26,23 @@ from tradewind.placement.demands import needs_on
 from tradewind.placement.power import kilowatts
 from tradewind.placement.snapshot import Pricing, SiteAccelerator
 from tradewind.placement.table import clean
-from tradewind.placement.views import signal_value
+from tradewind.placement.views import pricing_of, signal_value
 from tradewind.sites.inventory import InventoryView
 
-#: Sources of `powerKW` that see one maker's accelerators and nothing else of a server.
+#: Sources of `acceleratorPowerKW`, and whose accelerators they see.
 ACCELERATORS_ONLY: Final[Mapping[str, str]] = {
     "dcgm-exporter": "nvidia",
     "device-metrics-exporter": "amd",
     "npu-exporter": "huawei",
+    "xpumd": "intel",
+    "gaudi-exporter": "intel",
     "mlu-exporter": "cambricon",
-    "xpumanager": "intel",
+    "dcu-exporter": "hygon",
+    "mx-exporter": "metax",
+    "mtgpu-exporter": "mthreads",
+    "ix-exporter": "iluvatar",
+    "gcu-exporter": "enflame",
+    "xpu-exporter": "kunlunxin",
 }
 #: Measured over modelled power. Real accelerators draw from a tenth of their rated power when idle
 #: to all of it, and hosts draw beside them.
@@ -76,7 +83,7 @@ def figures_of(
     config: EngineConfig,
 ) -> SiteFigures:
     """The figures of a site as they are now."""
-    energy, pricing = site.spec.energy, site.spec.pricing
+    energy = site.spec.energy
     accelerators: dict[str, SiteAccelerator] = {}
     for found in sorted(inventory.classes, key=lambda totals: totals.allocatable):
         accelerators[found.class_name] = SiteAccelerator(
@@ -86,12 +93,12 @@ def figures_of(
             memory_gib=found.memory_gib,
         )
     return SiteFigures(
-        pricing=Pricing(pricing.accelerator_hour, pricing.cpu_hour, pricing.memory_gib_hour),
+        pricing=pricing_of(site.spec.pricing, signals, accelerators),
         carbon_intensity=_known(signals.carbon_intensity, energy.carbon_intensity),
         price_per_mwh=_known(signals.price_per_mwh, energy.price_per_mwh, low=-math.inf),
         pue=_known(signals.pue, energy.pue, low=1.0),
         accelerators=accelerators,
-        power_scale=_power_scale(signals.power_kw, inventory, catalog, config),
+        power_scale=_power_scale(signals, inventory, catalog, config),
     )
 
 
@@ -181,17 +188,30 @@ def _known(signal: Signal | None, stated: float | None, *, low: float = 0.0) -> 
     return clean(signal_value(signal, stated).value, low=low)
 
 
+def _measured(signals: SiteSignals) -> tuple[float, frozenset[str]] | None:
+    """Measured power, kW, and what it covers: whole servers, else the accelerators of makers."""
+    whole, chips = signals.power_kw, signals.accelerator_power_kw
+    if whole is not None and whole.state is SignalState.CURRENT and whole.value is not None:
+        return whole.value, frozenset({_ALL})
+    if chips is not None and chips.state is SignalState.CURRENT and chips.value is not None:
+        makers = [ACCELERATORS_ONLY.get(source) for source in chips.source.split("+")]
+        covered = frozenset(maker for maker in makers if maker is not None)
+        return (chips.value, covered) if len(makers) == len(covered) else None
+    return None
+
+
 def _power_scale(
-    power: Signal | None, inventory: InventoryView, catalog: Catalog, config: EngineConfig
+    signals: SiteSignals, inventory: InventoryView, catalog: Catalog, config: EngineConfig
 ) -> Mapping[str, float]:
     """Measured over modelled power, by what the measurement covers; empty without one."""
-    if power is None or power.state is not SignalState.CURRENT or power.value is None:
+    measured = _measured(signals)
+    if measured is None:
         return {}
-    covered = ACCELERATORS_ONLY.get(power.source, _ALL)
+    kilowatts_measured, covered = measured
     idle = replace(config, utilisation=0.0)
     watts = 0.0
     for found in inventory.classes:
-        if covered not in (_ALL, found.vendor):
+        if not covered & {_ALL, found.vendor}:
             continue
         hardware = catalog.get(found.class_name)
         if hardware is None:
@@ -199,10 +219,10 @@ def _power_scale(
         busy = min(found.requested, found.allocatable)
         watts += busy * draw_watts(hardware, config)
         watts += (found.allocatable - busy) * draw_watts(hardware, idle)
-    if covered == _ALL:
+    if _ALL in covered:
         asked = inventory.requested
         watts += asked.cpu_millis / 1000 * config.cpu_watts
         watts += asked.memory_bytes / _GIB * config.memory_watts
-    scale = clean(power.value) * 1000 / watts if watts > 0 else math.nan
+    scale = clean(kilowatts_measured) * 1000 / watts if watts > 0 else math.nan
     low, high = PLAUSIBLE_SCALE
-    return {covered: scale} if low <= scale <= high else {}
+    return dict.fromkeys(covered, scale) if low <= scale <= high else {}

@@ -5,13 +5,14 @@ until the next change: views that stay the same stay the same objects.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 
 from tradewind.api.demand import Demand
 from tradewind.api.fields import cpu_millis, memory_bytes, parse_quantity
 from tradewind.api.inventory import NodeShape, Occupied
 from tradewind.api.site import ComputeSite, Reserved, Signal, SignalState, SiteSignals
+from tradewind.api.site import Pricing as PricingSpec
 from tradewind.api.workload import (
     AcceleratorRequirement,
     AIWorkload,
@@ -150,6 +151,7 @@ def site_view(
         occupied: nodes on which Tradewind's own pods stand, from its inventory.
     """
     spec = site.spec
+    classes = tuple(accelerators)
     return SiteView(
         name=SiteName(site.metadata.name),
         labels=site.metadata.labels,
@@ -162,10 +164,8 @@ def site_view(
         synced=synced,
         kinds=frozenset(kinds),
         node_shapes=tuple(node_shapes),
-        accelerators=tuple(accelerators),
-        pricing=Pricing(
-            spec.pricing.accelerator_hour, spec.pricing.cpu_hour, spec.pricing.memory_gib_hour
-        ),
+        accelerators=classes,
+        pricing=pricing_of(spec.pricing, signals, [found.class_name for found in classes]),
         reserved=reserved,
         occupied=tuple(occupied),
         carbon_intensity=signal_value(signals.carbon_intensity, spec.energy.carbon_intensity),
@@ -178,6 +178,32 @@ def site_view(
             if signal.value is not None and signal.state in _TRUSTED
         },
     )
+
+
+def pricing_of(stated: PricingSpec, signals: SiteSignals, class_names: Collection[str]) -> Pricing:
+    """What a site charges for hardware: what its spec states, else what its Prometheus knows.
+
+    Args:
+        stated: of the site's spec.
+        signals: as last polled; prices of accelerators go by class, or by instance type.
+        class_names: the accelerator classes of the site. Where it has one alone, prices by instance
+            type are that class's: their mean.
+    """
+    read = {key: _current(signal) for key, signal in signals.accelerator_hour.items()}
+    known = {key: price for key, price in read.items() if price is not None}
+    by_class = {key: price for key, price in known.items() if key in class_names}
+    if len(class_names) == 1 and known and not by_class:
+        by_class = dict.fromkeys(class_names, sum(known.values()) / len(known))
+    cpu, memory = stated.cpu_hour, stated.memory_gib_hour
+    return Pricing(
+        {**by_class, **stated.accelerator_hour},
+        _current(signals.cpu_hour) if cpu is None else cpu,
+        _current(signals.memory_gib_hour) if memory is None else memory,
+    )
+
+
+def _current(signal: Signal | None) -> float | None:
+    return signal.value if signal is not None and signal.state in _TRUSTED else None
 
 
 def signal_value(signal: Signal | None, stated: float | None) -> SignalValue:

@@ -4,8 +4,8 @@ Two kinds of flapping, judged over the last `WINDOW` polls:
 
 - It comes and goes: `FLIPS` changes between a usable reading and none. It is withheld (and so turns
   Stale, which placement does not go by) until it has come `STEADY` times in a row.
-- It jumps: `FLIPS` swings back and forth, each of `SWING` of the greater value at least. Its value is
-  then the median of the window: an even number of readings, so that what alternates rests midway.
+- It jumps: `FLIPS` swings back and forth, each of `SWING` of the greater value at least. Its value
+  is then the median of the window, of an even number of readings: what alternates rests midway.
 
 Anything less passes at once and unchanged: a true change of the grid is one swing, and the next
 decision goes by it.

@@ -139,7 +139,7 @@ def test_measured_server_power_is_shared_by_what_each_draws() -> None:
 
 def test_measured_accelerator_power_says_nothing_of_hosts_or_of_other_makers() -> None:
     modelled_kw = 32 * h100_watts() / 1000
-    signals = SiteSignals(power_kw=current(0.5 * modelled_kw, "dcgm-exporter"))
+    signals = SiteSignals(accelerator_power_kw=current(0.5 * modelled_kw, "dcgm-exporter"))
     view = inventory(totals(32), totals(8, 8, "amd-mi300x", "amd"))
     host_kw = (32 * CONFIG.cpu_watts + 128 * CONFIG.memory_watts) / 1000 * 1.2
     assert rates(signals, view).kilowatts == pytest.approx(
