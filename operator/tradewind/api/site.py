@@ -247,12 +247,16 @@ class ForecastSeries(Model):
     """Length of a step."""
     values: tuple[float, ...] = ()
     """Expected value of each step, in the signal's unit."""
+    low: tuple[float, ...] = ()
+    """The 10% quantile of each step; empty: not known."""
+    high: tuple[float, ...] = ()
+    """The 90% quantile of each step; empty: not known."""
     source: str = ""
     """The exporter of the series, or history: the signal's own past."""
 
 
 class SiteForecast(Model):
-    """What is expected of the site in the next 24 hours at most; decisions go by longer ones."""
+    """What is expected of the site, in 48 steps at most."""
 
     load: ForecastSeries | None = None
     """Of the load, 0 to 1."""
@@ -260,6 +264,15 @@ class SiteForecast(Model):
     """Of the carbon intensity, gCO2e/kWh."""
     price_per_mwh: ForecastSeries | None = Field(None, alias="pricePerMWh")
     """Of the electricity price, USD per MWh."""
+
+
+class SiteTerm(Model):
+    """What a policy's own term is worth at the site."""
+
+    query: str
+    """Its PromQL."""
+    value: float
+    """Its value here."""
 
 
 class ResourceAmounts(Model):
@@ -383,7 +396,9 @@ class SiteStatus(Model):
     signals: SiteSignals = SiteSignals()
     """What Prometheus says."""
     forecast: SiteForecast | None = None
-    """What is expected in the next hours; renewed about once an hour."""
+    """What is expected in the next hours; renewed about once a step."""
+    terms: tuple[SiteTerm, ...] = ()
+    """What the policies' own terms are worth here."""
     orphans: tuple[Orphan, ...] = ()
     """Objects left here while it was silent."""
 

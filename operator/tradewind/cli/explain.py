@@ -54,8 +54,8 @@ def lines(item: Mapping[str, Any], now: datetime) -> list[Line]:
     text = [*_headline(workload, status, now), *_decided(status, now)]
     decision = status.decision
     if decision is not None:
-        text += _costs(status, decision)
-        text += _refused(decision)
+        text += costs(decision, status.sites, accelerators(status))
+        text += refused(decision)
     text += _history(status, now)
     return text
 
@@ -138,8 +138,14 @@ def _decided(status: WorkloadStatus, now: datetime) -> list[Line]:
     return found
 
 
-def _costs(status: WorkloadStatus, decision: Decision) -> list[Line]:
-    """The choice and its alternatives, term beside term, USD."""
+def costs(decision: Decision, sites: str, on: str) -> list[Line]:
+    """The choice and its alternatives, term beside term, USD.
+
+    Args:
+        decision: of a cycle.
+        sites: the chosen ones; empty: not known.
+        on: accelerator classes there; empty: none.
+    """
     if decision.cost_usd is None and not decision.alternatives:
         return []
     terms = _terms([decision.terms, *(other.terms for other in decision.alternatives)])
@@ -154,8 +160,8 @@ def _costs(status: WorkloadStatus, decision: Decision) -> list[Line]:
     )
     if decision.cost_usd is not None:
         chosen: list[Cell | str] = [
-            Cell(status.sites or "(chosen)", Tone.GOOD),
-            accelerators(status) or NOTHING,
+            Cell(sites or decision.site or "(chosen)", Tone.GOOD),
+            on or NOTHING,
             *(usd(decision.terms.get(term, 0.0)) for term in terms),
             Cell(usd(decision.cost_usd), Tone.STRONG),
             Cell("chosen", Tone.GOOD),
@@ -185,7 +191,7 @@ def _terms(costs: Sequence[Mapping[str, float]]) -> list[str]:
     return [name for name in known if name in used] + sorted(used.difference(known))
 
 
-def _refused(decision: Decision) -> list[Line]:
+def refused(decision: Decision) -> list[Line]:
     """The sites that said no, by reason; each with its own numbers where the status has them."""
     if not decision.refused:
         return []

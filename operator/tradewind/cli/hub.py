@@ -45,8 +45,9 @@ class Kind:
 
 SITES: Final = Kind("computesites", "site")
 WORKLOADS: Final = Kind("aiworkloads", "workload", namespaced=True)
-CLASSES: Final = Kind("acceleratorclasses", "accelerator class")
 POLICIES: Final = Kind("placementpolicies", "policy")
+QUEUES: Final = Kind("computequeues", "queue")
+CLASSES: Final = Kind("acceleratorclasses", "accelerator class")
 
 
 class NotFoundError(ConfigurationError):

@@ -105,6 +105,74 @@ def policies(ask: Ask) -> None:
 app.command()(showing.top)
 app.command()(showing.hardware)
 app.command()(showing.usage)
+
+
+@app.command()
+@asks(namespace=True, output=True)
+def plan(
+    ask: Ask,
+    *,
+    filename: Annotated[
+        list[Path],
+        typer.Option(
+            "--filename", "-f", metavar="FILE", help="AIWorkloads; - is standard input. Repeatable."
+        ),
+    ],
+    default_policy: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="PlacementPolicy of workloads that name none."),
+    ] = "balanced",
+) -> None:
+    """Say where workloads would go, when, at what cost and why.
+
+    Nothing is written. PlacementPolicies and ComputeQueues in the files count instead of the hub's.
+    """
+    from tradewind.cli import whatif
+
+    whatif.show(ask, filename, default_policy=default_policy)
+
+
+SiteNames = Annotated[list[str], typer.Argument(metavar="SITE...", help="Names of ComputeSites.")]
+
+
+@app.command()
+@asks()
+def cordon(ask: Ask, names: SiteNames) -> None:
+    """Keep new work away from sites."""
+    from tradewind.cli import drain as work
+
+    work.cordon(ask, names)
+
+
+@app.command()
+@asks()
+def uncordon(ask: Ask, names: SiteNames) -> None:
+    """Let sites have work again."""
+    from tradewind.cli import drain as work
+
+    work.uncordon(ask, names)
+
+
+@app.command()
+@asks()
+def drain(
+    ask: Ask,
+    name: Annotated[str, typer.Argument(metavar="SITE", help="The site that is to be emptied.")],
+    *,
+    wait: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Wait until it is empty, for so long at most."),
+    ] = None,
+) -> None:
+    """Keep new work away from a site and move its work.
+
+    Work with a checkpoint leaves as room is found elsewhere; other work stays until it ends.
+    """
+    from tradewind.cli import drain as work
+
+    work.drain(ask, name, wait_s=wait)
+
+
 app.command()(joining.join)
 app.command()(joining.leave)
 

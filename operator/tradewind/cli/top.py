@@ -34,6 +34,8 @@ _COLUMNS: Final = (
     Column("PUE", wide=True, right=True),
     Column("ALL ROUND TRIPS, ms", wide=True),
 )
+#: A trend shows so many steps: a day of hours.
+TREND_STEPS: Final = 24
 #: As in the status, in the order of the table.
 _SIGNALS: Final = ("load", "carbonIntensity", "pricePerMWh")
 
@@ -86,7 +88,7 @@ def _row(site: ComputeSite, *, ascii_only: bool) -> list[Cell | str]:
     status = site.status or SiteStatus()
     signals, now = status.signals, now_of(site)
     trends = [
-        sparkline(series.values, ascii_only=ascii_only) if series else NOTHING
+        sparkline(series.values[:TREND_STEPS], ascii_only=ascii_only) if series else NOTHING
         for series in series_of(status.forecast).values()
     ]
     free = sum(max(0, a.allocatable - a.requested) for a in status.accelerators)

@@ -10,7 +10,7 @@ from typing import Final
 
 from prometheus_client import Counter
 
-from tradewind.api.workload import AIWorkload, Decision, Estimate
+from tradewind.api.workload import AIWorkload, Decision, Estimate, WorkloadStatus
 from tradewind.base.observe import REGISTRY
 from tradewind.controller import lifecycle
 from tradewind.controller.evictions import Evictor
@@ -101,8 +101,8 @@ class PlanEffects:
         status = lifecycle.assign(
             before,
             placements_of(assignments, record.model.spec.template, before),
-            decision=_joint_decision(assignments, now),
-            estimate=_joint_estimate(record, assignments),
+            decision=joint_decision(assignments, now),
+            estimate=joint_estimate(record.status, assignments),
             now=now,
             reason="Failover" if lost else "Placed",
         )
@@ -146,7 +146,7 @@ class PlanEffects:
         return True
 
 
-def _joint_decision(assignments: list[Assignment], now: datetime) -> Decision:
+def joint_decision(assignments: list[Assignment], now: datetime) -> Decision:
     """The decision of all parts: that of the first, with everybody's costs."""
     first = decision_of(assignments[0], now)
     if len(assignments) == 1:
@@ -167,11 +167,11 @@ def _joint_decision(assignments: list[Assignment], now: datetime) -> Decision:
     )
 
 
-def _joint_estimate(record: Record, assignments: list[Assignment]) -> Estimate:
+def joint_estimate(status: WorkloadStatus, assignments: list[Assignment]) -> Estimate:
     """What all parts take together; those that stand already keep their share of the old one."""
     estimates = [estimate_of(part) for part in assignments]
-    before, desired = record.status.estimate, record.status.desired_replicas
-    lack = lifecycle.missing(record.status)
+    before, desired = status.estimate, status.desired_replicas
+    lack = lifecycle.missing(status)
     if before is not None and desired and lack:
         kept = 1 - lack / desired
         estimates.append(

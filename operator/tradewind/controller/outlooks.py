@@ -1,17 +1,21 @@
-"""What of a site's forecast stands in its status: few figures, renewed seldom. Pure."""
+"""What of a site's outlook stands in its status: bounded, and renewed once a step. Pure.
 
-from datetime import datetime, timedelta
+So that people see what is expected, and whoever may read ComputeSites can plan as the operator
+does without asking any Prometheus.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
-from tradewind.api.site import ForecastSeries, SiteForecast
-from tradewind.telemetry.outlook import Outlook, SignalForecast
+from tradewind.api.site import ForecastSeries, SiteForecast, SiteStatus, SiteTerm
+from tradewind.telemetry.outlook import NO_OUTLOOK, Outlook, SignalForecast
 
-#: So many steps are published; a day of hours.
-STEPS: Final = 24
-#: Shorter steps are put together to this length, seconds.
-STEP_S: Final = 3600.0
-#: A forecast is made anew at each poll; people read it by the hour, and each write wakes watchers.
-RENEW_AFTER: Final = timedelta(minutes=55)
+#: Steps of a forecast, and terms, that a status holds; the CRD admits no more.
+STEPS: Final = 48
+TERMS: Final = 64
+#: A forecast is made anew at each poll; people read it by the step, and each write wakes watchers.
+RENEW_AFTER_STEPS: Final = 0.9
 
 _DECIMALS: Final = 4
 
@@ -29,18 +33,43 @@ def published(outlook: Outlook, before: SiteForecast | None, now: datetime) -> S
     return before if before is not None and _same(before, made) and not _old(before, now) else made
 
 
+def terms_told(outlook: Outlook) -> tuple[SiteTerm, ...]:
+    """Values of the policies' own terms for a status."""
+    known = sorted(outlook.term_values.items())[:TERMS]
+    return tuple(SiteTerm(query=query, value=value) for query, value in known)
+
+
+def outlook_of(status: SiteStatus | None) -> Outlook:
+    """What a status says is expected."""
+    if status is None or (status.forecast is None and not status.terms):
+        return NO_OUTLOOK
+    names = ("load", "carbonIntensity", "pricePerMWh")
+    series = _all(status.forecast) if status.forecast else ()
+    return Outlook(
+        forecasts={
+            name: SignalForecast(one.start, one.step, one.values, one.low, one.high, one.source)
+            for name, one in zip(names, series, strict=False)
+            if one is not None
+        },
+        term_values={term.query: term.value for term in status.terms},
+    )
+
+
 def _series(told: SignalForecast | None) -> ForecastSeries | None:
-    """A forecast in steps of an hour at least, whole seconds."""
     if told is None or not told.values or told.step_s <= 0:
         return None
-    size = max(1, round(STEP_S / told.step_s))
-    parts = [told.values[at : at + size] for at in range(0, len(told.values), size)][:STEPS]
     return ForecastSeries(
         start=told.start.replace(microsecond=0),
-        step=told.step_s * size,
-        values=tuple(round(sum(part) / len(part), _DECIMALS) for part in parts),
+        step=told.step_s,
+        values=_short(told.values),
+        low=_short(told.low),
+        high=_short(told.high),
         source=told.source[:253],
     )
+
+
+def _short(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(round(value, _DECIMALS) for value in values[:STEPS])
 
 
 def _all(forecast: SiteForecast) -> tuple[ForecastSeries | None, ...]:
@@ -54,4 +83,7 @@ def _same(before: SiteForecast, made: SiteForecast) -> bool:
 
 
 def _old(before: SiteForecast, now: datetime) -> bool:
-    return any(one is not None and now - one.start >= RENEW_AFTER for one in _all(before))
+    return any(
+        one is not None and (now - one.start).total_seconds() >= RENEW_AFTER_STEPS * one.step
+        for one in _all(before)
+    )

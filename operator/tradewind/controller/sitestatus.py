@@ -30,7 +30,7 @@ from tradewind.base.errors import ApiError
 from tradewind.base.observe import get_logger
 from tradewind.base.queue import KeyedQueue
 from tradewind.controller.housekeeping import ANNOTATION_FORGET
-from tradewind.controller.outlooks import published
+from tradewind.controller.outlooks import published, terms_told
 from tradewind.controller.siteconditions import site_conditions
 from tradewind.controller.siteinventory import accelerators_told, resources_told, summary
 from tradewind.controller.store import Record, Store
@@ -183,6 +183,7 @@ class SiteStatusWriter:
             accelerator_summary=summary(accelerators),
             signals=signals,
             forecast=published(self._outlook(name), before.forecast, self._clock.now()),
+            terms=terms_told(self._outlook(name)),
             orphans=tuple(self._known_orphans(name).values())[:ORPHAN_LIMIT],
         )
 

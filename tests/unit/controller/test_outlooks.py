@@ -17,21 +17,21 @@ def outlook(
     return Outlook({"carbonIntensity": SignalForecast(start, step_s, values, source=source)})
 
 
-def test_a_day_of_hours_is_published() -> None:
-    made = published(outlook(), None, START)
+def test_two_days_of_hours_are_published() -> None:
+    made = published(outlook(steps=100), None, START)
     assert made is not None
     assert made.load is None
     assert made.carbon_intensity is not None
-    assert made.carbon_intensity.values == tuple(float(step) for step in range(24))
+    assert made.carbon_intensity.values == tuple(float(step) for step in range(48))
 
 
-def test_shorter_steps_are_put_together_to_hours() -> None:
-    made = published(outlook(step_s=900, steps=200), None, START)
+def test_shorter_steps_are_published_as_they_are_and_renewed_as_often() -> None:
+    made = published(outlook(step_s=900), None, START)
     assert made is not None
     assert made.carbon_intensity is not None
-    assert made.carbon_intensity.step == 3600
-    assert made.carbon_intensity.values[:2] == (1.5, 5.5)
-    assert len(made.carbon_intensity.values) == 24
+    assert (made.carbon_intensity.step, made.carbon_intensity.values[1]) == (900, 1.0)
+    assert published(outlook(), made, START + timedelta(minutes=13)) is made
+    assert published(outlook(), made, START + timedelta(minutes=14)) is not made
 
 
 def test_it_stays_the_same_until_it_is_old() -> None:
