@@ -1,7 +1,7 @@
 """`tradewind top`: how each site is now, and where load, carbon and price go in the next hours.
 
-The trend is the forecast that the operator publishes in the site's status, 24 hours at most: its
-line is scaled by itself, from its own least to its own greatest hour.
+The trend is the next 24 hours of the forecast that the operator publishes in the site's status. Its
+line is scaled by itself, from its own least to its own greatest step.
 """
 
 import os
@@ -36,6 +36,7 @@ _COLUMNS: Final = (
 )
 #: A trend shows so many steps: a day of hours.
 TREND_STEPS: Final = 24
+_DAY_S: Final = 86_400.0
 #: As in the status, in the order of the table.
 _SIGNALS: Final = ("load", "carbonIntensity", "pricePerMWh")
 
@@ -131,6 +132,11 @@ def series_of(forecast: SiteForecast | None) -> dict[str, ForecastSeries | None]
             strict=True,
         )
     )
+
+
+def _day(series: ForecastSeries) -> Sequence[float]:
+    """The steps of the next 24 hours."""
+    return series.values[: max(1, round(_DAY_S / series.step))] if series.step > 0 else ()
 
 
 def _known(latency_ms: dict[str, Signal]) -> list[tuple[str, Signal]]:

@@ -98,6 +98,7 @@ class Parts:
             store,
             runtime=self.sites.runtime,
             signals=lambda site: (self.telemetry.signals(site), self.telemetry.condition(site)),
+            outlook=self.telemetry.outlook,
             may_write=outside.may_write,
             clock=clock,
         )

@@ -188,15 +188,21 @@ def _known(signal: Signal | None, stated: float | None, *, low: float = 0.0) -> 
     return clean(signal_value(signal, stated).value, low=low)
 
 
-def _measured(signals: SiteSignals) -> tuple[float, frozenset[str]] | None:
-    """Measured power, kW, and what it covers: whole servers, else the accelerators of makers."""
+def _measured(
+    signals: SiteSignals, inventory: InventoryView
+) -> tuple[float, frozenset[str]] | None:
+    """Measured power, kW, and what it covers: whole servers, else the accelerators of makers.
+
+    A source that is no exporter of one maker's, such as a site's own query, covers all makers.
+    """
     whole, chips = signals.power_kw, signals.accelerator_power_kw
     if whole is not None and whole.state is SignalState.CURRENT and whole.value is not None:
         return whole.value, frozenset({_ALL})
     if chips is not None and chips.state is SignalState.CURRENT and chips.value is not None:
-        makers = [ACCELERATORS_ONLY.get(source) for source in chips.source.split("+")]
-        covered = frozenset(maker for maker in makers if maker is not None)
-        return (chips.value, covered) if len(makers) == len(covered) else None
+        sources = chips.source.split("+")
+        if all(source in ACCELERATORS_ONLY for source in sources):
+            return chips.value, frozenset(ACCELERATORS_ONLY[source] for source in sources)
+        return chips.value, frozenset(found.vendor for found in inventory.classes)
     return None
 
 
@@ -204,7 +210,7 @@ def _power_scale(
     signals: SiteSignals, inventory: InventoryView, catalog: Catalog, config: EngineConfig
 ) -> Mapping[str, float]:
     """Measured over modelled power, by what the measurement covers; empty without one."""
-    measured = _measured(signals)
+    measured = _measured(signals, inventory)
     if measured is None:
         return {}
     kilowatts_measured, covered = measured

@@ -150,6 +150,42 @@ def test_measured_accelerator_power_says_nothing_of_hosts_or_of_other_makers() -
     assert amd.kilowatts == rates(view=view, class_name="amd-mi300x").kilowatts
 
 
+@pytest.mark.parametrize(
+    "source", ["dcgm-exporter+device-metrics-exporter", "spec.prometheus.queries"]
+)
+def test_the_power_of_all_makers_together_is_shared_among_all(source: str) -> None:
+    mi300x = CATALOG.get("amd-mi300x")
+    assert mi300x is not None
+    modelled_kw = (32 * h100_watts() + 8 * draw_watts(mi300x, CONFIG)) / 1000
+    signals = SiteSignals(accelerator_power_kw=current(0.8 * modelled_kw, source))
+    view = inventory(totals(32), totals(8, 8, "amd-mi300x", "amd"))
+    host_kw = (32 * CONFIG.cpu_watts + 128 * CONFIG.memory_watts) / 1000 * 1.2
+    for name in (H100, "amd-mi300x"):
+        got, model = rates(signals, view, class_name=name), rates(view=view, class_name=name)
+        assert got.measured
+        assert got.kilowatts - host_kw == pytest.approx(0.8 * (model.kilowatts - host_kw))
+
+
+def test_the_power_of_whole_servers_goes_before_that_of_accelerators() -> None:
+    both = SiteSignals(power_kw=current(20.0), accelerator_power_kw=current(10.0, "dcgm-exporter"))
+    servers = SiteSignals(power_kw=current(20.0))
+    view = inventory(totals(24))
+    assert rates(both, view) == rates(servers, view)
+    assert rates(servers, view).measured
+
+
+def test_prices_that_the_site_s_prometheus_knows_stand_in_for_those_of_the_spec() -> None:
+    signals = SiteSignals(accelerator_hour={H100: current(3.0)}, cpu_hour=current(0.1))
+    got = rates(signals, inventory(totals(16)), pricing={"memoryGiBHour": 0})
+    assert got.hardware_usd_per_hour == pytest.approx(16 * 3.0 + 32 * 0.1)
+    assert got.assumed == ()
+
+
+def test_a_part_of_a_chip_draws_its_part() -> None:
+    whole, part = rates(), rates(class_name=f"{H100}/mig-1g.10gb")
+    assert 0 < part.kilowatts < whole.kilowatts / 2
+
+
 @pytest.mark.parametrize("kilowatts", [0.0, 0.05, 1e4])
 def test_a_measurement_of_something_else_is_not_used(kilowatts: float) -> None:
     got = rates(SiteSignals(power_kw=current(kilowatts)), inventory(totals(24)))
