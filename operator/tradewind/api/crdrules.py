@@ -105,6 +105,8 @@ CRDS: Final[Mapping[str, Crd]] = {
             _column("Cost", ".status.decision.costUSD", "number"),
             _column("Policy", ".status.decision.policy", wide=True),
             _column("Carbon kg", ".status.estimate.carbonKg", "number", wide=True),
+            _column("Used USD", ".status.usage.costUSD", "number", wide=True),
+            _column("Used kWh", ".status.usage.energyKWh", "number", wide=True),
             _column("Message", ".status.decision.message", wide=True),
             _AGE,
         ),

@@ -39,7 +39,16 @@ def show(ask: Ask, workload: str) -> None:
 def document(item: Mapping[str, Any]) -> dict[str, Any]:
     """The decision for programs: the status' own fields under the workload's name."""
     status = item.get("status", {})
-    wanted = ("phase", "sites", "placements", "decision", "estimate", "history", "conditions")
+    wanted = (
+        "phase",
+        "sites",
+        "placements",
+        "decision",
+        "estimate",
+        "usage",
+        "history",
+        "conditions",
+    )
     metadata = item["metadata"]
     return {
         "workload": {key: metadata.get(key) for key in ("namespace", "name", "uid", "generation")},
@@ -64,7 +73,7 @@ def _headline(workload: AIWorkload, status: WorkloadStatus, now: datetime) -> li
     metadata, template = workload.metadata, workload.spec.template
     kind = f"{workload.spec.class_name.value} {template.get('kind', 'object')}"
     title = [Cell(f"{metadata.namespace}/{metadata.name}", Tone.STRONG), Cell(f"   {kind}")]
-    return [title, *_state(status, now), *_estimate(status)]
+    return [title, *_state(status, now), *_estimate(status), *_usage(status)]
 
 
 def _state(status: WorkloadStatus, now: datetime) -> list[Line]:
@@ -118,6 +127,26 @@ def _estimate(status: WorkloadStatus) -> list[Line]:
     if estimate.finish_at is not None:
         parts.append(f"done by {estimate.finish_at:%Y-%m-%d %H:%M} UTC")
     return [[Cell(f"Estimate: {', '.join(parts)}")]] if parts else []
+
+
+def _usage(status: WorkloadStatus) -> list[Line]:
+    """What it has taken so far, and how sure that is."""
+    usage = status.usage
+    if usage is None:
+        return []
+    parts = [f"{usage.accelerator_hours:,.2f} accelerator hours"] if usage.accelerator_hours else []
+    parts += [
+        f"{usage.energy_kwh:,.2f} kWh",
+        f"{carbon(usage.carbon_kg)} CO2e",
+        f"{usd(usage.cost_usd)} USD",
+    ]
+    found: list[Line] = [[Cell(f"Used so far: {', '.join(parts)}")]]
+    if usage.assumed_inputs:
+        assumed = ", ".join(usage.assumed_inputs)
+        found.append(
+            [Cell(f"Not known at some time, charged at a fallback: {assumed}", Tone.WAITING)]
+        )
+    return found
 
 
 def _decided(status: WorkloadStatus, now: datetime) -> list[Line]:

@@ -49,6 +49,9 @@ OTHER_LABEL: Final = "other"
 #: Every combination of labels is four series at each Prometheus: so many at most.
 COMBINATIONS: Final = 2000
 
+#: Site, queue, namespace, policy.
+_Labels = tuple[str, str, str, str]
+
 _JOULES_PER_KWH, _GRAMS_PER_KG, _SECONDS_PER_HOUR = 3.6e6, 1000.0, 3600.0
 
 
@@ -85,8 +88,8 @@ class UsageBook:
         self._namespaces = LabelLimit(label_limit)
         self._queues = LabelLimit(label_limit)
         self._policies = LabelLimit(label_limit)
-        self._combinations: set[tuple[str, str, str, str]] = set()
-        self._owed: dict[tuple[str, str, str, str], Amounts] = {}
+        self._series: dict[_Labels, tuple[Counter, Counter, Counter, Counter]] = {}
+        self._owed: dict[_Labels, Amounts] = {}
 
     def fill(self, records: Iterable[Record], ledger: Ledger) -> None:
         """Begin with what is durable; the counters begin at zero, as Prometheus has it."""
@@ -113,19 +116,23 @@ class UsageBook:
         key = (queue, month_of(period))
         self._spent[key] = self._spent.get(key, Amounts()) + amounts
 
-    def _count(self, labels: tuple[str, str, str, str], amounts: Amounts) -> None:
+    def _count(self, labels: _Labels, amounts: Amounts) -> None:
         """Count on; what is given back is taken off what comes next, for no counter may fall."""
         site, queue, namespace, policy = labels
         key = (site, self._queues(queue), self._namespaces(namespace), self._policies(policy))
-        if key not in self._combinations:
-            if len(self._combinations) >= COMBINATIONS:
-                key = (OTHER_LABEL, OTHER_LABEL, OTHER_LABEL, OTHER_LABEL)
-            self._combinations.add(key)
+        if key not in self._series and len(self._series) >= COMBINATIONS:
+            key = (OTHER_LABEL, OTHER_LABEL, OTHER_LABEL, OTHER_LABEL)
+        series = self._series.get(key)
+        if series is None:  # finding one by its labels costs more than all the rest of a charge
+            metrics = (ACCELERATOR_SECONDS, ENERGY, CARBON, COST)
+            made = tuple(metric.labels(*key) for metric in metrics)
+            series = self._series[key] = (made[0], made[1], made[2], made[3])
         due = self._owed.pop(key, Amounts()) + amounts
-        ACCELERATOR_SECONDS.labels(*key).inc(max(0.0, due.accelerator_hours) * _SECONDS_PER_HOUR)
-        ENERGY.labels(*key).inc(max(0.0, due.energy_kwh) * _JOULES_PER_KWH)
-        CARBON.labels(*key).inc(max(0.0, due.carbon_kg) * _GRAMS_PER_KG)
-        COST.labels(*key).inc(max(0.0, due.cost_usd))
+        seconds, joules, grams, dollars = series
+        seconds.inc(max(0.0, due.accelerator_hours) * _SECONDS_PER_HOUR)
+        joules.inc(max(0.0, due.energy_kwh) * _JOULES_PER_KWH)
+        grams.inc(max(0.0, due.carbon_kg) * _GRAMS_PER_KG)
+        dollars.inc(max(0.0, due.cost_usd))
         owed = Amounts(
             min(0.0, due.accelerator_hours),
             min(0.0, due.energy_kwh),

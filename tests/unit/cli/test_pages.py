@@ -110,6 +110,15 @@ def test_explain_puts_sites_beside_each_other_term_by_term() -> None:
         """)
 
 
+def test_explain_tells_what_was_used_and_what_of_it_was_assumed() -> None:
+    used = {"acceleratorHours": 64, "energyKWh": 51.25, "carbonKg": 30.5, "costUSD": 1234.5,
+            "assumedInputs": ["pue"]}  # fmt: skip
+    page = text(explain.lines(objects.training(usage=used), objects.NOW))
+    want = "Used so far: 64.00 accelerator hours, 51.25 kWh, 30.5kg CO2e, 1,234.50 USD\n"
+    assert want in page
+    assert "Not known at some time, charged at a fallback: pue\n" in page
+
+
 def test_explain_names_what_each_site_lacks_and_how_much() -> None:
     assert text(explain.lines(objects.unplaceable(), objects.NOW)) == golden("""
         research/frontier   Training Job
