@@ -18,6 +18,9 @@ WARNING_SHARE = 0.8
 #: Terms that a meter shows. The others are preferences in dollars, which no bill knows of.
 BILLED = (Term.HARDWARE, Term.ELECTRICITY)
 
+#: USD or kg CO2e: rounding in sums must not refuse the last workload that exactly fits.
+SLACK = 1e-4
+
 
 def bill_usd(cost: CostTerms) -> float:
     """The part of a cost that is really paid, USD: hardware and electricity.
@@ -64,6 +67,12 @@ class Purse:
     def empty(self) -> bool:
         """Whether one of the budgets is spent: then not even free work is placed."""
         return self.usd <= 0 or self.carbon_kg <= 0
+
+    def allows(self, usd: float, carbon_kg: float) -> bool:
+        """Whether it is enough for one placement."""
+        if self.empty:
+            return False
+        return usd <= self.usd + SLACK and carbon_kg <= self.carbon_kg + SLACK
 
     def less(self, usd: float, carbon_kg: float) -> "Purse":
         """What is left after a placement."""

@@ -9,6 +9,7 @@ A `Planner` gives the same plans and keeps between calls what it worked out of s
 the same objects.
 """
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from tradewind.placement.board import Board
@@ -23,6 +24,7 @@ from tradewind.placement.memo import Memo
 from tradewind.placement.plan import (
     NO_SITE,
     Assignment,
+    Eviction,
     Explanation,
     Plan,
     Refusal,
@@ -30,11 +32,15 @@ from tradewind.placement.plan import (
     Verdict,
     Waiting,
 )
+from tradewind.placement.preemption import Preemption
 from tradewind.placement.queues import Queues
 from tradewind.placement.repacking import Effort
+from tradewind.placement.room import Room
 from tradewind.placement.rounds import Round, Schedule
+from tradewind.placement.shapes import shape_of
 from tradewind.placement.snapshot import Snapshot, Uid, WorkloadView
 from tradewind.placement.solver import REPACK_STEPS, SEARCHED, solve
+from tradewind.placement.victims import Running
 
 DEFAULT_CONFIG = EngineConfig()
 
@@ -66,10 +72,11 @@ class Planner:
         """As `plan` does."""
         if not snapshot.pending:
             return Plan(serial=snapshot.serial)
-        cycle = _Cycle(snapshot, now, self._memo)
+        queues = Queues(snapshot)
+        cycle = _Cycle(snapshot, now, self._memo, queues)
         assignments: list[Assignment] = []
         waiting: dict[Uid, Waiting] = {}
-        queues = Queues(snapshot)
+        evictions: list[Eviction] = []
         admitted = []
         for workload in snapshot.pending:
             if (refusal := queues.refusal(workload)) is None:
@@ -85,7 +92,15 @@ class Planner:
                     schedule.record(workload, (outcome,))
                 else:
                     waiting[workload.uid] = outcome
-        return Plan(tuple(assignments), tuple(waiting.values()), serial=snapshot.serial)
+            if competing.last and not cycle.preemption.idle:
+                left = [w for w in competing.workloads if w.uid in waiting]
+                evictions += cycle.make_room(left, schedule, promised=competing.promised)
+        return Plan(
+            tuple(assignments),
+            tuple(waiting.values()),
+            evictions=tuple(evictions),
+            serial=snapshot.serial,
+        )
 
 
 Outcomes = list[tuple[WorkloadView, Assignment | Waiting]]
@@ -94,7 +109,7 @@ Outcomes = list[tuple[WorkloadView, Assignment | Waiting]]
 class _Cycle:
     """The working memory of one call of `plan()`."""
 
-    def __init__(self, snapshot: Snapshot, now: datetime, memo: Memo) -> None:
+    def __init__(self, snapshot: Snapshot, now: datetime, memo: Memo, queues: Queues) -> None:
         self._snapshot = snapshot
         self._now = now
         self._memo = memo
@@ -102,6 +117,22 @@ class _Cycle:
         self._table = memo.table
         self._ledger = Ledger(self._table, snapshot.assumed, memo.evaluator.entries)
         self._explainer = Explainer(self._table, memo.evaluator.chips)
+        running = Running(snapshot, self._table, queues, now)
+        room = Room(snapshot, self._table, self._ledger)
+        self.preemption = Preemption(self._table, queues, running, room)
+
+    def make_room(
+        self, workloads: Iterable[WorkloadView], schedule: Schedule, *, promised: bool
+    ) -> Iterator[Eviction]:
+        """End running work so that workloads that wait may start, where their queues may."""
+        for workload in workloads:
+            shape = shape_of(workload)
+            policy = self._snapshot.policies.get(shape.policy)
+            if policy is not None:
+                found = self._memo.evaluate(shape, policy)
+                yield from self.preemption.make_room(workload, found, promised=promised)
+                if self.preemption.nominated(workload) is not None:
+                    schedule.hold_back(workload.uid)
 
     def place(self, competing: Round) -> Outcomes:
         """What becomes of the workloads of a round."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tradewind.hardware.catalog import Catalog
-from tradewind.placement.budgets import BILLED, Purse
+from tradewind.placement.budgets import BILLED, SLACK, Purse
 from tradewind.placement.chips import Chips, is_of_class
 from tradewind.placement.cost import Costs
 from tradewind.placement.demands import PodNeed
@@ -20,9 +20,6 @@ from tradewind.placement.queues import PLENTY
 from tradewind.placement.rounds import Allowance, Round
 from tradewind.placement.snapshot import SiteName
 from tradewind.placement.table import F64, I64, Mask
-
-# USD or kg CO2e: rounding in sums must not refuse the last workload that exactly fits.
-_SLACK = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ class Closed:
                 return _over_quota(line, units, site)
         purse = self.purse or Purse("")
         usd, carbon_kg = float(self.lot.usd[place]), float(self.lot.carbon_kg[place])
-        if purse.usd <= 0 or usd > purse.usd + _SLACK:
+        if purse.usd <= 0 or usd > purse.usd + SLACK:
             return _over_budget(site, purse.queue, "USD", usd, (purse.usd, purse.most_usd))
         left = (purse.carbon_kg, purse.most_carbon_kg)
         return _over_budget(site, purse.queue, "kg CO2e", carbon_kg, left)
@@ -186,7 +183,7 @@ def _affordable(left: float, each: F64) -> I64:
     if math.isinf(left):
         return np.full(len(each), PLENTY, np.int64)
     price = np.where(each > 0, each, 1.0)
-    times = np.minimum(np.floor((left + _SLACK) / price), PLENTY)
+    times = np.minimum(np.floor((left + SLACK) / price), PLENTY)
     return np.where(each > 0, times, PLENTY).astype(np.int64)
 
 

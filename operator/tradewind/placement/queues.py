@@ -128,6 +128,10 @@ class Standing:
         weight = self.spec.weight
         return weight if math.isfinite(weight) and weight > 0 else 1e-9
 
+    def most(self, line: Line, *, promised: bool) -> int:
+        """How many units of a quota it may hold; of what it is promised, or at all."""
+        return line.quota.nominal if promised or not self.may_borrow else line.limit
+
     def lines_of(self, takes: Takes, catalog: Catalog) -> list[Line]:
         """The quotas that work with these accelerators counts against."""
         if takes.units <= 0:
@@ -270,16 +274,6 @@ class Queues:
             if total > 0 and amount > 0:
                 greatest = max(greatest, amount / total)
         return greatest / weight
-
-    def guaranteed(self, queue: Standing, takes: Takes) -> bool:
-        """Whether a queue could take this and still hold no more than its own."""
-        lines = queue.lines_of(takes, self.catalog)
-        return bool(lines) and all(line.held + takes.units <= line.quota.nominal for line in lines)
-
-    def borrows(self, queue: Standing, takes: Takes) -> bool:
-        """Whether a queue holds what a placement of its takes without a promise, or beyond it."""
-        lines = queue.lines_of(takes, self.catalog)
-        return not lines or any(line.held > line.quota.nominal for line in lines)
 
 
 def _held(view: QueueView) -> dict[str, float]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from tradewind.api.queue import PreemptionRule
 from tradewind.placement.budgets import Purse, bill_usd
 from tradewind.placement.demands import wants_accelerators
 from tradewind.placement.plan import Assignment
@@ -50,16 +51,17 @@ class Round:
             the right of way.
         allowances: all of them hold; a queue without any is not limited.
         purses: what queues may still spend; a queue without any is not limited.
-        promised: the workloads take what their queues are promised. Row classes for which a queue
-            has no promise are closed to it by allowances of nothing.
-        returns: what finds no place comes again in a later round.
+        promised: the workloads take what their queues are promised. Classes for which a queue has
+            no promise are closed to it by allowances of nothing. What finds no place comes again
+            among what is not promised.
+        last: of its tier and stage: what finds no place may have room made for it now.
     """
 
     workloads: tuple[WorkloadView, ...]
     allowances: tuple[Allowance, ...] = ()
     purses: tuple[Purse, ...] = ()
     promised: bool = False
-    returns: bool = False
+    last: bool = True
 
 
 class Schedule:
@@ -77,18 +79,22 @@ class Schedule:
         self._queues = queues
         self._pending = in_order(pending)
         self._placed: set[Uid] = set()
-        self._plain = len({workload.queue for workload in self._pending}) <= 1
         names = {workload.queue for workload in self._pending}
-        self._limited = any(_is_limited(queues, name) for name in names)
+        self._plain = len(names) <= 1
+        self._counted = not self._plain or any(_counts(queues, name) for name in names)
 
     def record(self, workload: WorkloadView, parts: Iterable[Assignment]) -> None:
         """Count a placement: all parts of one workload."""
         self._placed.add(workload.uid)
-        if self._plain and not self._limited:
+        if not self._counted:
             return
         queue = self._queues.standings[workload.queue]
         for part in parts:
             count_in(self._queues, queue.name, workload, part)
+
+    def hold_back(self, uid: Uid) -> None:
+        """Leave a workload out of what follows: room is being made for it."""
+        self._placed.add(uid)
 
     def __iter__(self) -> Iterator[Round]:
         if any(queue.spec.quotas for queue in self._queues.standings.values()):
@@ -106,16 +112,16 @@ class Schedule:
 
     def _tier(self, tier: list[WorkloadView], *, promised: bool) -> Iterator[Round]:
         if self._plain:
-            yield self._round(tier, promised=promised, returns=promised)
+            yield self._round(tier, promised=promised)
             return
         first, others = Turns(self._queues).split(tier)
         if first:
-            yield self._round(first, promised=promised, returns=promised or bool(others))
+            yield self._round(first, promised=promised, last=not others)
         if others:
             left = [w for w in first if w.uid not in self._placed]
-            yield self._round([*left, *others], promised=promised, returns=promised)
+            yield self._round([*left, *others], promised=promised)
 
-    def _round(self, workloads: list[WorkloadView], *, promised: bool, returns: bool) -> Round:
+    def _round(self, workloads: list[WorkloadView], *, promised: bool, last: bool = True) -> Round:
         names = sorted({workload.queue for workload in workloads})
         standings = [self._queues.standings[name] for name in names]
         return Round(
@@ -127,7 +133,7 @@ class Schedule:
             ),
             purses=tuple(queue.purse for queue in standings if queue.purse.limited),
             promised=promised,
-            returns=returns,
+            last=last,
         )
 
 
@@ -147,7 +153,7 @@ def allowances_of(queues: Queues, name: str, *, promised: bool) -> Iterator[Allo
     queue = queues.standings[name]
     for line in queue.lines:
         quota = line.quota
-        most = quota.nominal if promised or not queue.may_borrow else line.limit
+        most = queue.most(line, promised=promised)
         if most < PLENTY:
             yield Allowance(
                 queue=name,
@@ -165,9 +171,11 @@ def allowances_of(queues: Queues, name: str, *, promised: bool) -> Iterator[Allo
                 yield Allowance(queue=name, units=0, class_name=class_name)
 
 
-def _is_limited(queues: Queues, name: str) -> bool:
+def _counts(queues: Queues, name: str) -> bool:
+    """Whether anything in this cycle depends on what the queue takes in it."""
     queue = queues.standings[name]
-    return bool(queue.lines) or queue.purse.limited
+    preempts = queue.spec.preemption is not PreemptionRule.NEVER
+    return bool(queue.lines) or queue.purse.limited or preempts
 
 
 def _tiers(workloads: Iterable[WorkloadView]) -> Iterator[list[WorkloadView]]:

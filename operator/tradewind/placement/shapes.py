@@ -6,6 +6,7 @@ once for all of them. The order is strict: priority, then age, then UID, so that
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from tradewind.api.demand import Demand
 from tradewind.placement.snapshot import (
@@ -54,4 +55,9 @@ def shape_of(workload: WorkloadView) -> Shape:
 
 def in_order(workloads: Iterable[WorkloadView]) -> list[WorkloadView]:
     """Workloads in the order in which they choose: higher priority, older, smaller UID first."""
-    return sorted(workloads, key=lambda w: (-w.priority, w.created, w.uid))
+    return sorted(workloads, key=order_of)
+
+
+def order_of(workload: WorkloadView) -> tuple[int, datetime, str]:
+    """Key of the order in which workloads choose."""
+    return (-workload.priority, workload.created, workload.uid)
