@@ -24,6 +24,7 @@ CONTROLLERS: Final = (
     "pod-garbage-collector-controller",
     "node-lifecycle-controller",
     "taint-eviction-controller",
+    "resourceclaim-controller",
 )
 
 #: What the hub runs: it has no nodes unless it is a site itself.

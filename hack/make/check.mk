@@ -20,6 +20,7 @@ lint: $(READY) ## ruff, mypy, import contracts, spelling, generated files
 	$(VENV)/bin/codespell --quiet-level 2 README.md CHANGELOG.md CONTRIBUTING.md docs designs $(CODE)
 	$(PYTHON) -m tradewind.api.crdgen --check
 	$(PYTHON) hack/chart.py --check
+	$(PYTHON) hack/nfd.py --check
 
 fmt: $(READY) ## Format the code and mend what can be mended
 	$(VENV)/bin/ruff check --fix $(CODE)
@@ -28,6 +29,7 @@ fmt: $(READY) ## Format the code and mend what can be mended
 generate: $(READY) ## Write crds/, docs/api.md, and the chart's copies from the models
 	$(PYTHON) -m tradewind.api.crdgen
 	$(PYTHON) hack/chart.py
+	$(PYTHON) hack/nfd.py
 
 docs: $(READY) ## Build the documentation, strictly
 	$(VENV)/bin/mkdocs build --strict --quiet

@@ -396,6 +396,16 @@ _WORKLOAD: Final[Mapping[str, Extra]] = {
         preserve=True,
     ),
     "AIWorkload.spec.variants[].containers[].resources": Extra(preserve=True),
+    "AIWorkload.spec.variants[].containers[].volumeMounts": Extra(more={"maxItems": 32}),
+    "AIWorkload.spec.variants[].containers[].volumeMounts[]": Extra(
+        more={"type": "object", "description": "A volume mount, as in a container."},
+        preserve=True,
+    ),
+    "AIWorkload.spec.variants[].volumes": Extra(more={"maxItems": 16}),
+    "AIWorkload.spec.variants[].volumes[]": Extra(
+        more={"type": "object", "description": "A volume, as in a pod."},
+        preserve=True,
+    ),
     "AIWorkload.spec.overrides": Extra(more={"maxItems": 16}),
     "AIWorkload.spec.overrides[].patch": Extra(more={"minItems": 1, "maxItems": 64}),
     "AIWorkload.spec.overrides[].patch[].op": Extra(

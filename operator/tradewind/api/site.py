@@ -169,6 +169,8 @@ class SiteSpec(Model):
     found elsewhere. A NoExecute taint, in contrast, ends everything at once."""
     reserved: Reserved = Reserved()
     """What stays free for its own users."""
+    node_labels: bool = True
+    """Write the standard labels accelerator.tradewind.dev/… to its nodes; false takes them away."""
 
 
 class SignalState(StrEnum):
@@ -373,7 +375,7 @@ class SiteStatus(Model):
     observed_generation: int | None = None
     """The generation of the spec that this speaks of."""
     conditions: tuple[Condition, ...] = ()
-    """Ready, Reachable, InventoryCurrent, TelemetryCurrent."""
+    """Ready, Reachable, InventoryCurrent, TelemetryCurrent, HardwareRecognised, NodesLabelled."""
     kubernetes_version: str = ""
     """Of its API server."""
     cluster_uid: str = Field("", alias="clusterUID")

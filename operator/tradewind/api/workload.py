@@ -67,6 +67,8 @@ class VariantContainer(Model):
     """Environment variables, merged by name into the template's."""
     resources: dict[str, Any] | None = None
     """Resource requests and limits, merged into the template's."""
+    volume_mounts: tuple[dict[str, Any], ...] = ()
+    """Volume mounts, merged by path into the template's."""
 
 
 class Variant(Model):
@@ -76,6 +78,9 @@ class Variant(Model):
     """On which hardware."""
     containers: tuple[VariantContainer, ...] = ()
     """What changes in which container."""
+    volumes: tuple[dict[str, Any], ...] = ()
+    """Volumes, merged by name into the template's; what a template may not hold is refused here
+    too."""
 
 
 class LatencyOrigin(Model):
@@ -291,6 +296,8 @@ class Placement(Model):
     """Pods of this part's Job that are to succeed; absent: as many as the template says."""
     accelerator_class: str | None = None
     """AcceleratorClass that it runs on; absent for work without accelerators."""
+    device_class: str | None = None
+    """DeviceClass whose devices its pods claim; absent where they ask for an extended resource."""
     object: ObjectReference | None = None
     """The object that runs it, once it was created."""
     phase: PlacementPhase

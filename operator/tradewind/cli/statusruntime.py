@@ -102,5 +102,4 @@ def _totals(found: SiteAccelerator) -> ClassTotals:
         allocatable=found.allocatable,
         requested=found.requested,
         free_by_node=_NOT_YET,
-        node_labels=(),
     )

@@ -99,6 +99,7 @@ class Parts:
             runtime=self.sites.runtime,
             signals=lambda site: (self.telemetry.signals(site), self.telemetry.condition(site)),
             outlook=self.telemetry.outlook,
+            labelling=self.sites.labelling,
             may_write=outside.may_write,
             clock=clock,
         )

@@ -6,7 +6,7 @@ loop, and into the ComputeSite's status.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
@@ -19,8 +19,10 @@ from tradewind.controller.store import Store
 from tradewind.dispatch.apply import SiteDispatcher
 from tradewind.dispatch.children import Child, ChildIndex, child_of
 from tradewind.dispatch.intents import Intents
-from tradewind.hardware.translate import SiteHardware
+from tradewind.hardware.runtimes import runtime_class_for
+from tradewind.hardware.site import SiteHardware
 from tradewind.sites.client import ApiSession
+from tradewind.sites.labeller import LabellerState, NodeLabeller
 from tradewind.sites.registry import SiteRegistry
 from tradewind.sites.runtime import RuntimeSettings, SiteRuntime
 from tradewind.sites.slim import Dispatched
@@ -33,7 +35,8 @@ log = get_logger(__name__)
 class _Engaged:
     children: ChildIndex
     dispatcher: SiteDispatcher
-    task: asyncio.Task[None]
+    labeller: NodeLabeller
+    tasks: tuple[asyncio.Task[None], ...]
 
 
 class EngagedSites:
@@ -100,14 +103,17 @@ class EngagedSites:
             return None
         return runtime.state.since
 
-    def hardware(self, name: str, class_name: str) -> SiteHardware | None:
-        """How a site serves a class."""
+    def hardware(self, name: str, class_name: str, device_class: str = "") -> SiteHardware | None:
+        """How a site serves a class: by claims of a DeviceClass, or as its best way is."""
         runtime = self._registry.get(name)
         if runtime is None or not runtime.state.inventory_synced:
             return None
-        classes = runtime.inventory.view().classes
-        found = [part for part in classes if part.class_name == class_name]
-        return max(found, key=lambda part: part.allocatable).hardware if found else None
+        ways = runtime.inventory.served(class_name)
+        if not ways:
+            return None
+        best = next((way for way in ways if way.device_class == device_class), ways[0])
+        runtime_class = runtime_class_for(best.resource_name, runtime.state.runtime_classes)
+        return replace(best, runtime_class=runtime_class) if runtime_class else best
 
     def engage(self, site: ComputeSite) -> None:
         """Begin with a site, or take over its changed access."""
@@ -116,6 +122,7 @@ class EngagedSites:
         name = site.metadata.name
         runtime = self._registry.engage(site)
         if runtime is None:
+            self._sites[name].labeller.resync()
             return
         self._stop(name)
         children = ChildIndex()
@@ -130,12 +137,22 @@ class EngagedSites:
             clock=self._clock,
             workers=self._settings.workers,
             pod_security=self._settings.namespace_pod_security,
+            claims_devices=lambda: runtime.inventory.claims_devices,
         )
-        task = asyncio.create_task(
-            supervise(f"dispatch/{name}", dispatcher.run, clock=self._clock),
-            name=f"dispatch/{name}",
+        labeller = NodeLabeller(
+            name,
+            lambda: runtime.session,
+            lambda: runtime.inventory,
+            wanted=lambda: self._labels_nodes(name),
+            may_write=self._may_write,
+            on_state=lambda: self._on_status(name, False),  # noqa: FBT003 - not soon
+            clock=self._clock,
         )
-        self._sites[name] = _Engaged(children, dispatcher, task)
+        tasks = tuple(
+            asyncio.create_task(supervise(f"{what}/{name}", run, clock=self._clock))
+            for what, run in (("dispatch", dispatcher.run), ("labels", labeller.run))
+        )
+        self._sites[name] = _Engaged(children, dispatcher, labeller, tasks)
         self._on_status(name, True)  # noqa: FBT003 - "soon"
 
     def disengage(self, name: str) -> None:
@@ -146,7 +163,7 @@ class EngagedSites:
 
     async def close(self) -> None:
         """Let go of all sites."""
-        tasks = [engaged.task for engaged in self._sites.values()]
+        tasks = [task for engaged in self._sites.values() for task in engaged.tasks]
         self._sites.clear()
         await cancel_and_wait(*tasks)
         await self._registry.close()
@@ -155,6 +172,8 @@ class EngagedSites:
         """The catalogue changed: read every node again."""
         for runtime in self._registry:
             runtime.inventory.reclassify()
+            if runtime.name in self._sites:
+                self._sites[runtime.name].labeller.notify()
             self._on_status(runtime.name, False)  # noqa: FBT003 - not soon
         self._on_capacity()
 
@@ -167,7 +186,20 @@ class EngagedSites:
     def _stop(self, name: str) -> None:
         engaged = self._sites.pop(name, None)
         if engaged is not None:
-            engaged.task.cancel()
+            for task in engaged.tasks:
+                task.cancel()
+
+    def labelling(self, name: str) -> LabellerState | None:
+        """How it stands with the labels of a site's nodes; None while it is not engaged."""
+        engaged, runtime = self._sites.get(name), self._registry.get(name)
+        if engaged is None or runtime is None or not runtime.state.inventory_synced:
+            return None
+        return engaged.labeller.state
+
+    def _labels_nodes(self, name: str) -> bool:
+        site = self._store.sites.get(name)
+        leaves = site is None or site.metadata.deletion_timestamp is not None
+        return not leaves and site is not None and site.spec.node_labels
 
     def _labels(self, name: str) -> Mapping[str, str]:
         site = self._store.sites.get(name)
@@ -178,6 +210,9 @@ class EngagedSites:
     def on_inventory(self, site: str) -> None:
         """Nodes or pods changed."""
         self._on_status(site, False)  # noqa: FBT003 - not soon
+        engaged = self._sites.get(site)
+        if engaged is not None:
+            engaged.labeller.notify()
         if self._store.has_waiting:
             self._on_capacity()
 

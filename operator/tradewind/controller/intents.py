@@ -16,7 +16,7 @@ from tradewind.controller.store import Record, Store
 from tradewind.controller.writer import WorkloadWriter
 from tradewind.dispatch.children import Child
 from tradewind.dispatch.intents import Hold, Keep, Remove, Wanted
-from tradewind.hardware.translate import SiteHardware
+from tradewind.hardware.site import SiteHardware
 
 log = get_logger(__name__)
 
@@ -35,7 +35,8 @@ class StoreIntents:
     Args:
         store: the records.
         writer: told of every change.
-        hardware: how a site serves a class; None when the site has none of it any more.
+        hardware: how a site serves a class, by a DeviceClass if one is named; None when the site
+            has none of it any more.
         loaded: whether the whole hub has been listed; before that, absence means nothing.
         on_capacity: told when something ended and a cycle may be worth it.
         on_clean: told that nothing of a workload is left at a site.
@@ -47,7 +48,7 @@ class StoreIntents:
         store: Store,
         writer: WorkloadWriter,
         *,
-        hardware: Callable[[str, str], SiteHardware | None],
+        hardware: Callable[[str, str, str], SiteHardware | None],
         loaded: Callable[[], bool],
         on_capacity: Callable[[], None],
         on_clean: Callable[[str, str], None],
@@ -81,7 +82,9 @@ class StoreIntents:
     def _keep(self, record: Record, placement: Placement, site: str) -> Wanted:
         hardware = None
         if placement.accelerator_class:
-            hardware = self._hardware(site, placement.accelerator_class)
+            hardware = self._hardware(
+                site, placement.accelerator_class, placement.device_class or ""
+            )
             if hardware is None:
                 return Hold()  # the site's nodes are not listed yet, or all of the class left
         return Keep(record.model, placement, hardware)

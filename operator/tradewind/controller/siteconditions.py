@@ -1,6 +1,6 @@
 """What a ComputeSite's conditions say: does it answer, is what is known current, is it empty?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -26,6 +26,8 @@ def site_conditions(  # noqa: PLR0917 - what they are made of
     placed: Sequence[Record],
     conditions: list[Condition],
     now: datetime,
+    *,
+    hardware: Mapping[str, _Told] | None = None,
 ) -> list[Condition]:
     """The conditions of a ComputeSite.
 
@@ -36,6 +38,7 @@ def site_conditions(  # noqa: PLR0917 - what they are made of
         placed: the workloads with a placement there.
         conditions: as they were; transition times are kept.
         now: for those that change.
+        hardware: those that `hardwarestatus` tells.
     """
     reachable = _reachable(runtime)
     inventory = _inventory(runtime)
@@ -43,6 +46,7 @@ def site_conditions(  # noqa: PLR0917 - what they are made of
         "Reachable": reachable,
         "InventoryCurrent": inventory,
         "Ready": _ready(site, reachable, inventory),
+        **(hardware or {}),
     }
     if telemetry is not None:
         told["TelemetryCurrent"] = telemetry

@@ -29,6 +29,8 @@ from tradewind.base.aio import Clock
 from tradewind.base.errors import ApiError
 from tradewind.base.observe import get_logger
 from tradewind.base.queue import KeyedQueue
+from tradewind.controller import lifecycle
+from tradewind.controller.hardwarestatus import hardware_conditions
 from tradewind.controller.housekeeping import ANNOTATION_FORGET
 from tradewind.controller.outlooks import published, terms_told
 from tradewind.controller.siteconditions import site_conditions
@@ -36,6 +38,7 @@ from tradewind.controller.siteinventory import accelerators_told, resources_told
 from tradewind.controller.store import Record, Store
 from tradewind.sites.client import ApiSession
 from tradewind.sites.inventory import InventoryView
+from tradewind.sites.labeller import LabellerState
 from tradewind.sites.runtime import SiteRuntime
 from tradewind.telemetry.outlook import NO_OUTLOOK, Outlook
 
@@ -56,6 +59,7 @@ class SiteStatusWriter:
         runtime: the engaged site of a name.
         signals: what was last polled of a site, and the condition that tells of it.
         outlook: what is expected of a site.
+        labelling: how it stands with the labels of a site's nodes.
         may_write: False while leadership is in doubt.
         clock: whose time counts.
     """
@@ -68,10 +72,12 @@ class SiteStatusWriter:
         runtime: Callable[[str], SiteRuntime | None],
         signals: Callable[[str], tuple[SiteSignals, tuple[ConditionStatus, str, str] | None]],
         outlook: Callable[[str], Outlook] = lambda _: NO_OUTLOOK,
+        labelling: Callable[[str], LabellerState | None],
         may_write: Callable[[], bool],
         clock: Clock,
     ) -> None:
         self._outlook = outlook
+        self._labelling = labelling
         self._session = session
         self._store = store
         self._runtime = runtime
@@ -143,10 +149,29 @@ class SiteStatusWriter:
         ours = FINALIZER in site.metadata.finalizers
         if deleting and ours:
             forgotten = ANNOTATION_FORGET in site.metadata.annotations
-            if forgotten or not self._store.placed_at(site.metadata.name):
+            name = site.metadata.name
+            if forgotten or not (self._work_left(name) or self._labels_left(name)):
                 await self._apply(site, {"finalizers": []}, MANAGER_FINALIZER)
         elif not deleting and not ours:
             await self._apply(site, {"finalizers": [FINALIZER]}, MANAGER_FINALIZER)
+
+    def _work_left(self, name: str) -> bool:
+        """Whether something is still to be taken off the site; what has finished stays there."""
+        return any(
+            record.deleting
+            or (
+                (found := lifecycle.placement_at(record.status, name)) is not None
+                and found.phase not in lifecycle.FINAL
+            )
+            for record in self._store.placed_at(name)
+        )
+
+    def _labels_left(self, name: str) -> bool:
+        """Whether the site's nodes bear labels of ours that can still be taken away."""
+        runtime, labels = self._runtime(name), self._labelling(name)
+        reachable = runtime is not None and runtime.state.reachable is True
+        usable = runtime is not None and runtime.state.fault is None
+        return bool(reachable and usable and labels and labels.owed and not labels.forbidden)
 
     async def _write(self, site: ComputeSite) -> None:
         name = site.metadata.name
@@ -166,7 +191,13 @@ class SiteStatusWriter:
         accelerators = accelerators_told(inventory)
         placed = self._store.placed_at(name)
         conditions = site_conditions(
-            site, runtime, telemetry, placed, list(before.conditions), self._clock.now()
+            site,
+            runtime,
+            telemetry,
+            placed,
+            list(before.conditions),
+            self._clock.now(),
+            hardware=hardware_conditions(runtime, inventory, self._labelling(name)),
         )
         state = runtime.state if runtime else None
         return SiteStatus(

@@ -12,14 +12,12 @@ nobody else. Deletions carry the child's uid, so that a name that changed hands 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import msgspec
 from prometheus_client import Counter
 
 from tradewind.api.names import (
     ANNOTATION_SPEC_HASH,
-    LABEL_EPOCH,
     LABEL_HUB_ID,
     LABEL_WORKLOAD_UID,
     MANAGER_DISPATCH,
@@ -31,19 +29,22 @@ from tradewind.base.faults import AFTER_APPLY, AFTER_DELETE, fault_point
 from tradewind.base.observe import REGISTRY, get_logger
 from tradewind.base.queue import KeyedQueue
 from tradewind.dispatch.children import Child, ChildIndex
+from tradewind.dispatch.claims import ClaimTemplates
 from tradewind.dispatch.intents import Hold, Intents, Keep, Remove
 from tradewind.dispatch.namespaces import Namespaces
 from tradewind.dispatch.objects import (
     Made,
     adapter_of,
+    bears,
     belongs,
     discard,
     pascal,
     path_of,
     path_to,
+    read_object,
     was_created,
 )
-from tradewind.dispatch.render import render
+from tradewind.dispatch.render import Rendered, render_all
 from tradewind.sites.client import ApiSession
 from tradewind.workloads.adapter import ObservedState
 from tradewind.workloads.registry import adapter_for
@@ -93,6 +94,7 @@ class SiteDispatcher:
         clock: whose time counts.
         workers: objects handled at once.
         pod_security: level of namespaces that are made here.
+        claims_devices: whether the site serves a class by DRA: what is claimed leaves templates.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class SiteDispatcher:
         clock: Clock,
         workers: int,
         pod_security: str,
+        claims_devices: Callable[[], bool] = lambda: False,
     ) -> None:
         self._site = site
         self._session = session
@@ -117,6 +120,8 @@ class SiteDispatcher:
         self._site_labels = site_labels
         self._hub_id = hub_id
         self._clock = clock
+        self._claims = ClaimTemplates(session, hub_id=hub_id, may_write=may_write)
+        self._claims_devices = claims_devices
         self._namespaces = Namespaces(session, hub_id=hub_id, pod_security=pod_security)
         self._created: dict[str, tuple[int, float]] = {}
         self._synced = False
@@ -189,6 +194,8 @@ class SiteDispatcher:
             if wanted.workload is not None and await self._overlooked(uid, wanted.workload):
                 self._queue.add_after(uid, UNSEEN_CHECK_S)
             else:
+                if self._claims_devices():
+                    await self._claims.sweep(uid)
                 self._created.pop(uid, None)
                 self._intents.on_gone(self._site, uid)
         else:
@@ -229,8 +236,8 @@ class SiteDispatcher:
 
     async def _look_for(self, uid: str, keep: Keep) -> None:
         """Tell a deletion from a watch that is behind: only the site itself knows."""
-        existing = await self._existing(path_of(keep.workload))
-        if existing is not None and self._is_this(existing, uid, keep.placement.epoch):
+        existing = await read_object(self._session(), path_of(keep.workload))
+        if existing is not None and bears(existing, self._hub_id, uid, keep.placement.epoch):
             self._queue.add_after(uid, UNSEEN_CHECK_S)
         else:
             self._intents.on_vanished(self._site, uid, keep.placement.epoch)
@@ -238,7 +245,7 @@ class SiteDispatcher:
     async def _overlooked(self, uid: str, workload: AIWorkload) -> bool:
         """Whether an object is there that the watch has not shown yet; it is deleted then."""
         path = path_of(workload)
-        existing = await self._existing(path)
+        existing = await read_object(self._session(), path)
         metadata = (existing or {}).get("metadata", {})
         labels = metadata.get("labels") or {}
         if labels.get(LABEL_HUB_ID) != self._hub_id or labels.get(LABEL_WORKLOAD_UID) != uid:
@@ -250,12 +257,13 @@ class SiteDispatcher:
         return True
 
     async def _create(self, uid: str, keep: Keep) -> None:
-        body = self._render(keep)
+        rendered = self._render(keep)
+        body = rendered.body
         namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
         path = path_of(keep.workload)
         await self._namespaces.ensure(namespace)
-        existing = await self._existing(path)
-        if existing is not None and not self._is_this(existing, uid, keep.placement.epoch):
+        existing = await read_object(self._session(), path)
+        if existing is not None and not bears(existing, self._hub_id, uid, keep.placement.epoch):
             raise ForeignObjectError(
                 f"site {self._site}: {body['kind']} {namespace}/{name} is there already, "
                 "and is not this placement's",
@@ -264,7 +272,9 @@ class SiteDispatcher:
         if not self._may_write():
             return
         try:
-            await self._apply(path, body, uid, keep)
+            if rendered.claims:
+                await self._claims.sweep(uid, keep_epoch=keep.placement.epoch)
+            await self._apply(path, rendered, uid, keep)
         except ApiError as error:
             if error.not_found:
                 self._namespaces.forget(namespace)
@@ -275,15 +285,19 @@ class SiteDispatcher:
         adapter = adapter_of(keep)
         if adapter.finishes:
             return  # its template is immutable, and a second run is no update
-        body = self._render(keep)
+        rendered = self._render(keep)
+        body = rendered.body
         if body["metadata"]["annotations"][ANNOTATION_SPEC_HASH] == child.spec_hash:
             return
         for field in adapter.owned_by_others:
             discard(body, field)
         if self._may_write():
-            await self._apply(path_to(adapter, child.namespace, child.name), body, uid, keep)
+            await self._apply(path_to(adapter, child.namespace, child.name), rendered, uid, keep)
 
-    async def _apply(self, path: str, body: dict[str, Any], uid: str, keep: Keep) -> None:
+    async def _apply(self, path: str, rendered: Rendered, uid: str, keep: Keep) -> None:
+        body = rendered.body
+        if rendered.claims:
+            await self._claims.ensure(rendered.claims, site=self._site)
         answer = await self._session().apply(path, body, field_manager=MANAGER_DISPATCH, force=True)
         fault_point(AFTER_APPLY)
         APPLIED.labels(self._site).inc()
@@ -302,6 +316,8 @@ class SiteDispatcher:
             name=made.metadata.name,
             uid=made.metadata.uid,
         )
+        if rendered.claims:
+            await self._claims.own(rendered.claims, ref)
         self._intents.on_applied(self._site, uid, keep.placement.epoch, ref)
 
     async def _remove(self, child: Child) -> None:
@@ -325,29 +341,11 @@ class SiteDispatcher:
             epoch=child.epoch,
         )
 
-    def _render(self, keep: Keep) -> dict[str, Any]:
-        return render(
+    def _render(self, keep: Keep) -> Rendered:
+        return render_all(
             keep.workload,
             keep.placement,
             keep.hardware,
             hub_id=self._hub_id,
             site_labels=self._site_labels(),
-        )
-
-    async def _existing(self, path: str) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = msgspec.json.decode(await self._session().get(path))
-        except ApiError as error:
-            if error.not_found:
-                return None
-            raise
-        return found
-
-    def _is_this(self, existing: Mapping[str, Any], workload_uid: str, epoch: int) -> bool:
-        """Whether it is our own write of before a crash; anything else is not to be touched."""
-        labels = existing.get("metadata", {}).get("labels") or {}
-        return (
-            labels.get(LABEL_HUB_ID) == self._hub_id
-            and labels.get(LABEL_WORKLOAD_UID) == workload_uid
-            and labels.get(LABEL_EPOCH) == str(epoch)
         )

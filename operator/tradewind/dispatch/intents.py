@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tradewind.api.workload import AIWorkload, ObjectReference, Placement
 from tradewind.dispatch.children import Child
-from tradewind.hardware.translate import SiteHardware
+from tradewind.hardware.site import SiteHardware
 
 
 @dataclass(frozen=True, slots=True)

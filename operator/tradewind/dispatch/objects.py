@@ -1,12 +1,16 @@
 """Small questions about the objects at a site: where one is, whose it is, what it is called."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from tradewind.api.names import LABEL_EPOCH, LABEL_HUB_ID, LABEL_WORKLOAD_UID
 from tradewind.api.workload import AIWorkload, Placement
+from tradewind.base.errors import ApiError
 from tradewind.dispatch.children import Child
 from tradewind.dispatch.intents import Keep
+from tradewind.sites.client import ApiSession
 from tradewind.workloads.adapter import Adapter
 from tradewind.workloads.registry import adapter_for
 
@@ -71,3 +75,24 @@ def pascal(code: str) -> str:
     'ForeignObject'
     """
     return "".join(part.capitalize() for part in code.split("-"))
+
+
+async def read_object(session: ApiSession, path: str) -> dict[str, Any] | None:
+    """The object at a path; None if there is none."""
+    try:
+        found: dict[str, Any] = msgspec.json.decode(await session.get(path))
+    except ApiError as error:
+        if error.not_found:
+            return None
+        raise
+    return found
+
+
+def bears(existing: Mapping[str, Any], hub_id: str, workload_uid: str, epoch: int) -> bool:
+    """Whether it is our own write of before a crash; anything else is not to be touched."""
+    labels = existing.get("metadata", {}).get("labels") or {}
+    return (
+        labels.get(LABEL_HUB_ID) == hub_id
+        and labels.get(LABEL_WORKLOAD_UID) == workload_uid
+        and labels.get(LABEL_EPOCH) == str(epoch)
+    )

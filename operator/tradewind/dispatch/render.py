@@ -7,6 +7,7 @@ they hold. Labels of ours are written last: no template and no override can forg
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jsonpatch
@@ -23,12 +24,26 @@ from tradewind.api.names import (
 )
 from tradewind.api.workload import AIWorkload, Placement
 from tradewind.base.errors import TemplateRefusedError
-from tradewind.hardware.translate import SiteHardware, translate_pod_template
+from tradewind.hardware.site import SiteHardware
+from tradewind.hardware.translate import ClaimNeed, draw_to_nodes, translate
 from tradewind.workloads.adapter import Adapter
 from tradewind.workloads.copying import as_mapping
 from tradewind.workloads.guard import check_template
 from tradewind.workloads.registry import adapter_for
 from tradewind.workloads.shares import take_share
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What is sent to a site for one placement.
+
+    Attributes:
+        body: the object that runs the workload.
+        claims: the ResourceClaimTemplates that its pods name; they have to be there first.
+    """
+
+    body: dict[str, Any]
+    claims: tuple[dict[str, Any], ...] = ()
 
 
 def render(
@@ -39,7 +54,19 @@ def render(
     hub_id: str,
     site_labels: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Make the object that runs a workload at a site.
+    """The object alone; see `render_all`."""
+    return render_all(workload, placement, hardware, hub_id=hub_id, site_labels=site_labels).body
+
+
+def render_all(
+    workload: AIWorkload,
+    placement: Placement,
+    hardware: SiteHardware | None,
+    *,
+    hub_id: str,
+    site_labels: Mapping[str, str],
+) -> Rendered:
+    """Make the objects that run a workload at a site.
 
     Args:
         workload: as on the hub; not changed.
@@ -49,7 +76,7 @@ def render(
         site_labels: for the selectors of `spec.overrides`.
 
     Returns:
-        An object ready for server-side apply.
+        Objects ready for server-side apply.
 
     Raises:
         TemplateRefusedError: an override breaks the template, or the result may not run.
@@ -59,9 +86,19 @@ def render(
     body = adapter.clean(template)
     if placement.partial:
         take_share(body, placement.replicas, placement.completions)
+    needs: list[ClaimNeed] = []
+    drawn = []
     for pod_set in adapter.pod_sets(template):
-        pods = translate_pod_template(pod_set.template, hardware, workload.spec.variants)
-        _put(body, pod_set.template_path, pods)
+        made = translate(
+            pod_set.template,
+            hardware,
+            workload.spec.variants,
+            claim_name=lambda spec: _claim_name(workload, placement, spec),
+        )
+        _put(body, pod_set.template_path, made.template)
+        needs += made.claims
+        if made.neutral:
+            drawn.append(pod_set.template_path)
     overridden = _override(body, workload, site_labels)
     if overridden is not body:
         if not isinstance(overridden, dict):
@@ -69,7 +106,44 @@ def render(
         check_template(overridden)
         body = overridden
     _sign(body, adapter, workload, placement, hub_id)
-    return body
+    # Last, and no part of the digest: which labels tell a class changes with the site's nodes, and
+    # must not roll out anew what runs well where it is.
+    if hardware is not None:
+        for path in drawn:
+            draw_to_nodes(_get(body, path), hardware)
+    claims = {need.template_name: need for need in needs}
+    return Rendered(
+        body, tuple(_claim_template(need, workload, placement, hub_id) for need in claims.values())
+    )
+
+
+def _claim_name(workload: AIWorkload, placement: Placement, spec: Mapping[str, Any]) -> str:
+    """A name of its own for each spec and epoch: a template cannot be changed."""
+    digest = spec_hash({"spec": spec, "epoch": placement.epoch})
+    return f"{workload.metadata.name}-{digest[:10]}"
+
+
+def _claim_template(
+    need: ClaimNeed, workload: AIWorkload, placement: Placement, hub_id: str
+) -> dict[str, Any]:
+    metadata = workload.metadata
+    whose = {LABEL_HUB_ID: hub_id, LABEL_WORKLOAD_UID: metadata.uid}
+    return {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaimTemplate",
+        "metadata": {
+            "name": need.template_name,
+            "namespace": metadata.namespace,
+            "labels": {
+                **whose,
+                LABEL_MANAGED_BY: MANAGED_BY,
+                LABEL_EPOCH: str(placement.epoch),
+            },
+            "annotations": {ANNOTATION_WORKLOAD: f"{metadata.namespace}/{metadata.name}"},
+        },
+        # Claims bear the labels too: the site's inventory tells by them whose devices they hold.
+        "spec": {"metadata": {"labels": whose}, "spec": dict(need.spec)},
+    }
 
 
 def spec_hash(body: Mapping[str, Any]) -> str:

@@ -115,6 +115,17 @@ def vendor_of(resource_name: str) -> str:
     return unit.vendor if unit is not None else ""
 
 
+def device_class_of(resource_name: str) -> str:
+    """The DeviceClass whose devices a resource name stands for; empty if it is a plugin's.
+
+    >>> device_class_of("deviceclass.resource.kubernetes.io/gpu.nvidia.com")
+    'gpu.nvidia.com'
+    """
+    if not resource_name.startswith(DEVICE_CLASS_PREFIX):
+        return ""
+    return resource_name.removeprefix(DEVICE_CLASS_PREFIX)
+
+
 #: DeviceClass to the resource that counts whole chips, for the drivers that there are.
 _DEVICE_CLASSES: Final = {
     "gpu.nvidia.com": "nvidia.com/gpu",

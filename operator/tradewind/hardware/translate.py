@@ -6,7 +6,7 @@ entrypoint, environment and resources on other hardware. A template that names a
 itself is taken at its word.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -14,24 +14,37 @@ from typing import Any
 from tradewind.api.names import NEUTRAL_ACCELERATOR
 from tradewind.api.workload import Variant, VariantContainer
 from tradewind.base.errors import TemplateRefusedError
+from tradewind.hardware.claims import claim_devices
 from tradewind.hardware.resources import own_taints
+from tradewind.hardware.site import SiteHardware
 
 
 @dataclass(frozen=True, slots=True)
-class SiteHardware:
-    """One accelerator class as a site serves it.
+class ClaimNeed:
+    """Devices that a pod claims, where only DRA serves the class.
 
     Attributes:
-        class_name: of the catalogue.
-        vendor: lower case.
-        resource_name: by which pods ask for it there.
-        node_labels: sets of labels, any of which singles out nodes of the class; may be empty.
+        template_name: of the ResourceClaimTemplate that the pods name.
+        spec: of the claims that are made of it.
     """
 
-    class_name: str
-    vendor: str
-    resource_name: str
-    node_labels: tuple[tuple[tuple[str, str], ...], ...] = ()
+    template_name: str
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A pod template in a site's terms.
+
+    Attributes:
+        template: a PodTemplateSpec.
+        claims: the ResourceClaimTemplates that it names.
+        neutral: whether it asked for chips by the neutral resource.
+    """
+
+    template: dict[str, Any]
+    claims: tuple[ClaimNeed, ...] = ()
+    neutral: bool = False
 
 
 def translate_pod_template(
@@ -39,28 +52,63 @@ def translate_pod_template(
     hardware: SiteHardware | None,
     variants: Sequence[Variant] = (),
 ) -> dict[str, Any]:
-    """A pod template in the site's own terms; the given one is not changed.
+    """A pod template in the site's own terms, drawn to nodes; see `translate`."""
+    result = translate(template, hardware, variants)
+    if result.neutral and hardware is not None:
+        draw_to_nodes(result.template, hardware)
+    return result.template
+
+
+def translate(
+    template: Mapping[str, Any],
+    hardware: SiteHardware | None,
+    variants: Sequence[Variant] = (),
+    *,
+    claim_name: Callable[[Mapping[str, Any]], str] = lambda _spec: "accelerator",
+) -> Translation:
+    """A pod template in the site's own terms, but for the nodes it is drawn to (`draw_to_nodes`).
 
     Args:
-        template: a PodTemplateSpec.
+        template: a PodTemplateSpec; not changed.
         hardware: what the placement chose; None for work without accelerators.
         variants: the workload's; the first that fits applies.
+        claim_name: names a ResourceClaimTemplate by the spec of its claims.
 
     Raises:
         TemplateRefusedError: the template asks for the neutral resource, but no class was chosen;
-            or a variant names a container that is not there.
+            a variant names a container that is not there; or the site serves the class by claims,
+            and the template's requests cannot be put into claims.
     """
     result: dict[str, Any] = deepcopy(dict(template))
     spec = result.setdefault("spec", {})
     if hardware is not None:
         _apply_variant(spec, _variant_for(hardware, variants))
-    asked = False
-    for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
-        asked = _rename_resource(container, hardware) or asked
-    if asked and hardware is not None:
-        _draw_to_nodes(spec, hardware.node_labels)
+    if hardware is not None and hardware.device_class:
+        claims = claim_devices(spec, hardware, claim_name)
+        neutral = bool(claims)
+    else:
+        claims = ()
+        containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+        # Every container is asked: `any` would stop at the first.
+        neutral = bool(sum(_rename_resource(container, hardware) for container in containers))
+    if neutral and hardware is not None:
         _tolerate_own_taint(spec, hardware.resource_name)
-    return result
+        if hardware.runtime_class and not spec.get("runtimeClassName"):
+            spec["runtimeClassName"] = hardware.runtime_class
+    return Translation(
+        result,
+        tuple(ClaimNeed(claim_name(claim), claim) for claim in claims),
+        neutral,
+    )
+
+
+def draw_to_nodes(template: dict[str, Any], hardware: SiteHardware) -> None:
+    """Draw a translated pod template to nodes of the class; changes it.
+
+    Claims find their nodes by themselves.
+    """
+    if not hardware.device_class:
+        _draw_to_nodes(_section(template, "spec"), hardware.node_labels)
 
 
 def _tolerate_own_taint(spec: dict[str, Any], resource_name: str) -> None:
@@ -100,6 +148,16 @@ def _apply_variant(spec: dict[str, Any], variant: Variant | None) -> None:
                 hint=f"its containers are {', '.join(map(str, containers))}",
             )
         _change_container(container, change)
+    if variant.volumes:
+        spec["volumes"] = _merged(spec.get("volumes"), variant.volumes, "name")
+
+
+def _merged(
+    given: Sequence[Mapping[str, Any]] | None, changes: Sequence[Mapping[str, Any]], key: str
+) -> list[Mapping[str, Any]]:
+    """A list whose items are known by a key, the changed ones in place of their namesakes."""
+    changed = {item.get(key): item for item in changes}
+    return [*(item for item in given or () if item.get(key) not in changed), *changed.values()]
 
 
 def _change_container(container: dict[str, Any], change: VariantContainer) -> None:
@@ -110,9 +168,11 @@ def _change_container(container: dict[str, Any], change: VariantContainer) -> No
     if change.args is not None:
         container["args"] = list(change.args)
     if change.env:
-        changed = {item.get("name"): item for item in change.env}
-        kept = [item for item in container.get("env") or () if item.get("name") not in changed]
-        container["env"] = [*kept, *changed.values()]
+        container["env"] = _merged(container.get("env"), change.env, "name")
+    if change.volume_mounts:
+        container["volumeMounts"] = _merged(
+            container.get("volumeMounts"), change.volume_mounts, "mountPath"
+        )
     for section, amounts in (change.resources or {}).items():
         if not isinstance(amounts, Mapping):
             raise TemplateRefusedError(

@@ -7,6 +7,7 @@ keep it is dead, whatever the connection says. Nothing that a member sends ends 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -41,6 +42,12 @@ PAGE = 500
 WATCH_S = 240
 #: A stream that has been silent for longer than the server would keep it is dead.
 IDLE_TIMEOUT_S = WATCH_S + 30.0
+
+
+#: Answers that say that there is no such kind, or that it is not for us.
+_ABSENT = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+#: A kind that was not there is looked for again after this, seconds: drivers get installed.
+ABSENT_CHECK_S = 300.0
 
 
 class _ListMetadata(Slim):
@@ -89,6 +96,8 @@ class Informer(Generic[T]):
         on_synced: called after each whole list.
         on_answer: called whenever the server said anything at all.
         clock: whose time counts.
+        optional: the server may not have that kind, or not let us read it: then there are none of
+            it, and it is asked again now and then.
     """
 
     def __init__(
@@ -104,6 +113,7 @@ class Informer(Generic[T]):
         on_answer: Callable[[], None],
         clock: Clock,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
+        optional: bool = False,
     ) -> None:
         self._session = session
         self._site = site
@@ -114,6 +124,7 @@ class Informer(Generic[T]):
         self._on_answer = on_answer
         self._clock = clock
         self._idle_timeout_s = idle_timeout_s
+        self._optional = optional
         page: Any = _Page
         self._pages = msgspec.json.Decoder(page[item])
         self._items = msgspec.json.Decoder(item)
@@ -140,6 +151,10 @@ class Informer(Generic[T]):
             except LostPlaceError:
                 self._version = ""
             except (SiteUnreachableError, ApiError, msgspec.MsgspecError) as error:
+                if self._optional and isinstance(error, ApiError) and error.status in _ABSENT:
+                    self._do_without(error)
+                    await self._clock.sleep(ABSENT_CHECK_S)
+                    continue
                 self._fault(error)
                 if isinstance(error, msgspec.MsgspecError) or (
                     isinstance(error, ApiError) and not error.throttled
@@ -149,6 +164,14 @@ class Informer(Generic[T]):
                 if isinstance(error, ApiError) and error.retry_after_s:
                     wait_s = max(wait_s, error.retry_after_s)
                 await self._clock.sleep(wait_s)
+
+    def _do_without(self, error: ApiError) -> None:
+        if not self.synced or self._known:
+            log.info("kind is not read", site=self._site, path=self._path, why=error.message[:300])
+        self._replace({})
+        self._version = ""
+        self.synced = True
+        self._on_synced()
 
     def _fault(self, error: Exception) -> None:
         FAULTS.labels(self._site, self._resource).inc()

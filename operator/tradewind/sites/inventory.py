@@ -6,27 +6,40 @@ fit. Nodes that are not ready or are cordoned count for nothing; their taints ot
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 
 from tradewind.api.fields import Taint, cpu_millis, memory_bytes
-from tradewind.api.inventory import HeldPods, NodeShape, Occupied
+from tradewind.api.inventory import NodeShape
 from tradewind.api.names import LABEL_HUB_ID, LABEL_WORKLOAD_UID
 from tradewind.base.errors import QuantityError
 from tradewind.base.observe import get_logger
 from tradewind.hardware.catalog import Catalog
 from tradewind.hardware.labels import NodeAccelerators, identify
-from tradewind.hardware.translate import SiteHardware
-from tradewind.sites.occupied import held_by, occupied
-from tradewind.sites.slim import Node, Pod
+from tradewind.hardware.pci import bare_vendors
+from tradewind.hardware.site import SiteHardware
+from tradewind.hardware.standard import own_labels, selector_for, standard_labels
+from tradewind.sites.devices import Devices
+from tradewind.sites.occupied import held_by
+from tradewind.sites.slim import DeviceClass, Node, Pod, ResourceClaim, ResourceSlice
+from tradewind.sites.totals import (
+    Amounts,
+    BoundPod,
+    ClassTotals,
+    InventoryView,
+    Row,
+    served,
+    shape_of,
+    summed,
+)
 from tradewind.workloads.requests import pod_requests
 
-log = get_logger(__name__)
+__all__ = ["Amounts", "ClassTotals", "Inventory", "InventoryView", "NodeLabels"]
 
-_PLAIN: Final = frozenset({"cpu", "memory", "pods", "ephemeral-storage"})
+log = get_logger(__name__)
 
 #: What a node may say it has of a resource, in the smallest unit: a pebibyte is beyond any machine.
 #: A cycle counts a site's nodes in 64 bits, and one site that lies must not end it for all.
@@ -34,97 +47,18 @@ _MOST: Final = 2**50
 
 
 @dataclass(frozen=True, slots=True)
-class ClassTotals:
-    """One accelerator class at a site.
+class NodeLabels:
+    """Standard labels of a node.
 
     Attributes:
-        class_name: of the catalogue, or `unknown`.
-        resource_name: by which pods ask for it.
-        vendor: lower case.
-        memory_gib: of one unit.
-        nodes: how many have it.
-        allocatable: units.
-        requested: units that bound pods ask for.
-        free_by_node: number of nodes by their free units; none free is not listed.
-        node_labels: label sets that single its nodes out.
+        uid: of the node.
+        have: those that it bears.
+        want: those that it should bear.
     """
 
-    class_name: str
-    resource_name: str
-    vendor: str
-    memory_gib: float | None
-    nodes: int
-    allocatable: int
-    requested: int
-    free_by_node: Mapping[int, int]
-    node_labels: tuple[tuple[tuple[str, str], ...], ...]
-
-    @property
-    def hardware(self) -> SiteHardware:
-        """As translation needs it."""
-        return SiteHardware(self.class_name, self.vendor, self.resource_name, self.node_labels)
-
-
-@dataclass(frozen=True, slots=True)
-class Amounts:
-    """Plain resources.
-
-    Attributes:
-        cpu_millis: thousandths of a core.
-        memory_bytes: bytes.
-        pods: pods.
-        accelerators: units of every class.
-    """
-
-    cpu_millis: int = 0
-    memory_bytes: int = 0
-    pods: int = 0
-    accelerators: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class InventoryView:
-    """An inventory, frozen.
-
-    Attributes:
-        node_shapes: what is free, by node.
-        classes: accelerators by class and resource.
-        nodes: ready, schedulable nodes.
-        allocatable: of those nodes.
-        requested: by the pods bound to them.
-        foreign: the part of it that pods of others than Tradewind ask for.
-        occupied: nodes on which Tradewind's own pods stand, and whose.
-    """
-
-    node_shapes: tuple[NodeShape, ...] = ()
-    classes: tuple[ClassTotals, ...] = ()
-    nodes: int = 0
-    allocatable: Amounts = Amounts()
-    requested: Amounts = Amounts()
-    foreign: Amounts = Amounts()
-    occupied: tuple[Occupied, ...] = ()
-
-
-@dataclass(slots=True)
-class _Row:
-    """One node: what it has, and what its pods ask for."""
-
-    usable: bool = False
-    taints: tuple[Taint, ...] = ()
-    allocatable: dict[str, int] = field(default_factory=dict)
-    accelerators: tuple[NodeAccelerators, ...] = ()
-    pods: dict[str, "_BoundPod"] = field(default_factory=dict)
-    requested: Counter[str] = field(default_factory=Counter)
-    foreign: Counter[str] = field(default_factory=Counter)
-    shape: NodeShape | None = None
-    held: tuple[HeldPods, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _BoundPod:
-    node: str
-    workload: str
-    requests: Mapping[str, int]
+    uid: str
+    have: dict[str, str]
+    want: dict[str, str]
 
 
 class Inventory:
@@ -138,13 +72,17 @@ class Inventory:
     def __init__(self, catalog: Callable[[], Catalog], *, hub_id: str) -> None:
         self._catalog = catalog
         self._hub_id = hub_id
-        self._rows: dict[str, _Row] = {}
-        self._where: dict[str, _BoundPod] = {}
+        self._devices = Devices(catalog, hub_id=hub_id)
+        self._rows: dict[str, Row] = {}
+        self._where: dict[str, BoundPod] = {}
+        self._claims: dict[str, list[BoundPod]] = {}
+        self._relabel: set[str] = set()
         self._nodes: dict[str, Node] = {}
         self._shapes: Counter[NodeShape] = Counter()
         self._bound: Counter[str] = Counter()
         self._rebound: set[str] = set()
         self._view: InventoryView | None = None
+        self._served: dict[str, tuple[SiteHardware, ...]] | None = None
 
     def bound(self, workload_uid: str) -> int:
         """How many pods of a workload are bound to nodes here."""
@@ -159,16 +97,33 @@ class Inventory:
         """Take a change of a node."""
         if new is not None:
             self._nodes[new.metadata.name] = new
-            row = self._rows.setdefault(new.metadata.name, _Row())
-            self._read_node(row, new)
-            self._reshape(row)
+            known = new.metadata.name in self._rows
+            self._reread(new.metadata.name)
+            if not known:
+                self._hold(self._devices.claims_at((new.metadata.name,)))
         elif old is not None:
             self._nodes.pop(old.metadata.name, None)
             row = self._rows[old.metadata.name]
             row.usable = False
+            self._served = None
+            self._relabel.add(old.metadata.name)
             self._reshape(row)
-            if not row.pods:
+            if not row.in_use:
                 del self._rows[old.metadata.name]
+
+    def on_slice(self, old: ResourceSlice | None, new: ResourceSlice | None) -> None:
+        """Take a change of a ResourceSlice."""
+        self._redevice(self._devices.on_slice(old, new))
+
+    def on_device_class(self, old: DeviceClass | None, new: DeviceClass | None) -> None:
+        """Take a change of a DeviceClass."""
+        self._redevice(self._devices.on_class(old, new))
+
+    def on_claim(self, old: ResourceClaim | None, new: ResourceClaim | None) -> None:
+        """Take a change of a ResourceClaim."""
+        changed = self._devices.on_claim(old, new)
+        if changed:
+            self._hold(changed)
 
     def on_pod(self, old: Pod | None, new: Pod | None) -> None:
         """Take a change of a pod."""
@@ -187,9 +142,41 @@ class Inventory:
 
     def reclassify(self) -> None:
         """Read every node again; the catalogue changed."""
-        for name, node in self._nodes.items():
-            self._read_node(self._rows[name], node)
-            self._reshape(self._rows[name])
+        for name in self._nodes:
+            self._reread(name)
+        self._hold(self._devices.claims_at(self._nodes))
+
+    def take_relabelled(self) -> set[str]:
+        """The nodes that were read since the last call, gone ones too."""
+        relabel, self._relabel = self._relabel, set()
+        return relabel
+
+    def node_names(self) -> Iterable[str]:
+        """The nodes that there are."""
+        return tuple(self._nodes)
+
+    def node_labels(self, name: str) -> NodeLabels | None:
+        """The standard labels of a node; None if there is no such node."""
+        node, row = self._nodes.get(name), self._rows.get(name)
+        if node is None or row is None:
+            return None
+        labels = node.metadata.labels or {}
+        want = standard_labels(row.accelerators, labels, self._catalog())
+        return NodeLabels(node.metadata.uid, own_labels(labels), want)
+
+    def served(self, class_name: str) -> tuple[SiteHardware, ...]:
+        """How the site serves a class, the best way first; empty if it does not.
+
+        Pods do not change it: it costs nothing in a storm of them.
+        """
+        if self._served is None:
+            self._served = served(row for row in self._rows.values() if row.usable)
+        return self._served.get(class_name, ())
+
+    @property
+    def claims_devices(self) -> bool:
+        """Whether some class is served by DRA here."""
+        return any(row.devices for row in self._rows.values())
 
     def view(self) -> InventoryView:
         """The inventory, frozen; the same object until something changes."""
@@ -206,9 +193,9 @@ class Inventory:
         except QuantityError as error:
             log.warning("pod request was not read", pod=pod.metadata.name, error=str(error))
             requests = {}
-        bound = _BoundPod(pod.spec.node_name, workload, requests)
+        bound = BoundPod(pod.spec.node_name, workload, requests)
         self._where[uid] = bound
-        row = self._rows.setdefault(bound.node, _Row())
+        row = self._rows.setdefault(bound.node, Row())
         row.pods[uid] = bound
         row.requested.update(requests)
         if not workload:
@@ -218,7 +205,7 @@ class Inventory:
             self._rebound.add(workload)
         self._reshape(row)
 
-    def _unbind(self, uid: str, bound: _BoundPod) -> None:
+    def _unbind(self, uid: str, bound: BoundPod) -> None:
         del self._where[uid]
         row = self._rows[bound.node]
         del row.pods[uid]
@@ -231,10 +218,42 @@ class Inventory:
         else:
             row.foreign.subtract(bound.requests)
         self._reshape(row)
-        if not row.pods and bound.node not in self._nodes:
+        if not row.in_use and bound.node not in self._nodes:
             del self._rows[bound.node]
 
-    def _read_node(self, row: _Row, node: Node) -> None:
+    def _redevice(self, nodes: Iterable[str]) -> None:
+        """Read the devices of some nodes again, and who holds them."""
+        names = [name for name in nodes if name in self._nodes]
+        for name in names:
+            self._reread(name)
+        self._hold(self._devices.claims_at(names))
+
+    def _hold(self, claim_uids: Iterable[str]) -> None:
+        """Book what claims hold."""
+        for uid, held in self._devices.held(claim_uids).items():
+            for bound in self._claims.pop(uid, ()):
+                row = self._rows[bound.node]
+                row.claims.pop(uid, None)
+                _book(row, bound, -1)
+                self._reshape(row)
+                if not row.in_use and bound.node not in self._nodes:
+                    del self._rows[bound.node]
+            for bound in held:
+                row = self._rows.setdefault(bound.node, Row())
+                row.claims[uid] = bound
+                _book(row, bound, 1)
+                self._reshape(row)
+            if held:
+                self._claims[uid] = held
+
+    def _reread(self, name: str) -> None:
+        row = self._rows.setdefault(name, Row())
+        self._read_node(row, self._nodes[name])
+        self._reshape(row)
+        self._relabel.add(name)
+        self._served = None
+
+    def _read_node(self, row: Row, node: Node) -> None:
         ready = any(c.type == "Ready" and c.status == "True" for c in node.status.conditions or ())
         row.usable = ready and not node.spec.unschedulable
         row.taints = tuple(
@@ -243,37 +262,54 @@ class Inventory:
             if taint.effect == "NoSchedule" or taint.effect == "NoExecute"  # noqa: PLR1714 - typed
         )
         row.allocatable = _read_allocatable(node)
-        annotations = node.metadata.annotations
-        row.accelerators = identify(
-            node.metadata.labels or {},
+        labels, annotations = node.metadata.labels or {}, node.metadata.annotations
+        offered = identify(
+            labels,
             row.allocatable,
             self._catalog(),
             annotations.override if annotations else "",
         )
+        # The same silicon twice: where a plugin offers a maker's chips, its DRA devices are those.
+        plugged = {part.vendor for part in offered if part.count > 0}
+        devices = self._devices.of(node.metadata.name)
+        driven = tuple(part for part in devices.parts if part.vendor not in plugged)
+        row.accelerators = (*offered, *driven)
+        row.selectors = (*(_selector(part, labels) for part in offered), *(() for _ in driven))
+        row.devices = devices.selectors
+        row.bare = bare_vendors(labels, (part.vendor for part in row.accelerators))
 
-    def _reshape(self, row: _Row) -> None:
+    def _reshape(self, row: Row) -> None:
         self._view = None
         if row.shape is not None:
             self._shapes[row.shape] -= 1
             if not self._shapes[row.shape]:
                 del self._shapes[row.shape]
-        row.shape = _shape_of(row) if row.usable else None
-        row.held = held_by((pod.workload, pod.requests) for pod in row.pods.values())
+        row.shape = shape_of(row) if row.usable else None
+        row.occupants = held_by(
+            ((pod.workload, pod.requests) for pod in row.pods.values()),
+            ((claim.workload, claim.requests) for claim in row.claims.values()),
+        )
         if row.shape is not None:
             self._shapes[row.shape] += 1
 
     def _freeze(self) -> InventoryView:
-        rows = [row for row in self._rows.values() if row.usable]
         shapes = sorted(self._shapes.items(), key=lambda item: repr(item[0]))
-        return InventoryView(
-            node_shapes=tuple(replace(shape, nodes=count) for shape, count in shapes),
-            classes=_totals(rows),
-            nodes=len(rows),
-            allocatable=_sum(rows, lambda row: row.allocatable),
-            requested=_sum(rows, lambda row: row.requested, pods=True),
-            foreign=_sum(rows, lambda row: row.foreign),
-            occupied=occupied((row.shape, row.held) for row in rows),
-        )
+        return summed(self._rows, tuple(replace(shape, nodes=count) for shape, count in shapes))
+
+
+def _selector(part: NodeAccelerators, labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """The labels that single the node out: our own where it bears them, else its maker's."""
+    standard = selector_for(part)
+    if all(labels.get(key) == value for key, value in standard):
+        return standard
+    return part.selector
+
+
+def _book(row: Row, bound: BoundPod, sign: int) -> None:
+    for account, amount in bound.requests.items():
+        row.requested[account] += sign * amount
+        if not bound.workload:
+            row.foreign[account] += sign * amount
 
 
 def _read_allocatable(node: Node) -> dict[str, int]:
@@ -285,59 +321,3 @@ def _read_allocatable(node: Node) -> dict[str, int]:
         except QuantityError:
             log.warning("node amount was not read", node=node.metadata.name, resource=resource)
     return amounts
-
-
-def _shape_of(row: _Row) -> NodeShape:
-    def free(resource: str) -> int:
-        return max(0, row.allocatable.get(resource, 0) - row.requested[resource])
-
-    counted = {found.resource_name for found in row.accelerators}
-    others = sorted(row.allocatable.keys() - counted - _PLAIN)
-    return NodeShape(
-        free_cpu_millis=free("cpu"),
-        free_memory_bytes=free("memory"),
-        free_pods=max(0, row.allocatable.get("pods", 0) - len(row.pods)),
-        accelerators=tuple(
-            (found.class_name, found.resource_name, free(found.resource_name))
-            for found in row.accelerators
-        ),
-        taints=row.taints,
-        other_resources=tuple((name, free(name)) for name in others if "/" in name),
-    )
-
-
-def _totals(rows: list[_Row]) -> tuple[ClassTotals, ...]:
-    found: dict[tuple[str, str], list[tuple[_Row, NodeAccelerators]]] = {}
-    for row in rows:
-        for part in row.accelerators:
-            found.setdefault((part.class_name, part.resource_name), []).append((row, part))
-    totals = []
-    for (class_name, resource_name), parts in sorted(found.items()):
-        free = Counter(max(0, part.count - row.requested[resource_name]) for row, part in parts)
-        totals.append(
-            ClassTotals(
-                class_name=class_name,
-                resource_name=resource_name,
-                vendor=parts[0][1].vendor,
-                memory_gib=parts[0][1].memory_gib,
-                nodes=len(parts),
-                allocatable=sum(part.count for _, part in parts),
-                requested=sum(row.requested[resource_name] for row, _ in parts),
-                free_by_node={units: n for units, n in sorted(free.items()) if units},
-                node_labels=tuple(sorted({part.selector for _, part in parts if part.selector})),
-            )
-        )
-    return tuple(totals)
-
-
-def _sum(
-    rows: list[_Row], of: Callable[[_Row], Mapping[str, int]], *, pods: bool = False
-) -> Amounts:
-    return Amounts(
-        cpu_millis=sum(of(row).get("cpu", 0) for row in rows),
-        memory_bytes=sum(of(row).get("memory", 0) for row in rows),
-        pods=sum(len(row.pods) if pods else of(row).get("pods", 0) for row in rows),
-        accelerators=sum(
-            of(row).get(part.resource_name, 0) for row in rows for part in row.accelerators
-        ),
-    )

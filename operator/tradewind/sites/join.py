@@ -50,8 +50,12 @@ class Joined:
     objects: tuple[str, ...]
 
 
-def member_objects() -> list[dict[str, Any]]:
-    """What a member gets: namespace, account, and the rights to read nodes and dispatch work."""
+def member_objects(*, node_labels: bool = True) -> list[dict[str, Any]]:
+    """What a member gets: namespace, account, and the rights to read nodes and dispatch work.
+
+    Args:
+        node_labels: give the right to label nodes, which is the right to patch them.
+    """
     subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": SYSTEM_NAMESPACE}
     role_ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": ACCOUNT}
     return [
@@ -72,11 +76,23 @@ def member_objects() -> list[dict[str, Any]]:
             "metadata": {"name": ACCOUNT, "labels": _OURS},
             "rules": [
                 _rule("", ("nodes", "pods"), ("get", "list", "watch")),
+                *([_rule("", ("nodes",), ("patch",))] if node_labels else []),
                 _rule("", ("namespaces",), ("get", "create")),
                 _rule("batch", ("jobs",), ("get", "list", "watch", "create", "patch", "delete")),
                 _rule(
                     "apps", ("deployments",), ("get", "list", "watch", "create", "patch", "delete")
                 ),
+                _rule(
+                    "resource.k8s.io",
+                    ("resourceslices", "deviceclasses", "resourceclaims"),
+                    ("get", "list", "watch"),
+                ),
+                _rule(
+                    "resource.k8s.io",
+                    ("resourceclaimtemplates",),
+                    ("get", "list", "create", "patch", "delete"),
+                ),
+                _rule("node.k8s.io", ("runtimeclasses",), ("get", "list", "watch")),
                 {"nonResourceURLs": ["/readyz", "/version", "/apis/*"], "verbs": ["get"]},
             ],
         },
@@ -194,7 +210,8 @@ async def join(
         progress(f"{where}: {label}", "would be applied" if dry_run else "applied")
 
     name = site["metadata"]["name"]
-    for body in member_objects():
+    labels_nodes = (site.get("spec") or {}).get("nodeLabels", True) is not False
+    for body in member_objects(node_labels=labels_nodes):
         await put(member, name, body)
     token, expires_at = "dry-run", None
     if not dry_run:

@@ -6,15 +6,23 @@ Preemption plans with this: what is free tells nothing of what would be free.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from tradewind.api.inventory import HeldPods, NodeShape, Occupied
 
+#: Stands between a DeviceClass's resource and the class of its devices, in names of accounts.
+ACCOUNT_MARK: Final = "#"
 
-def held_by(pods: Iterable[tuple[str, Mapping[str, int]]]) -> tuple[HeldPods, ...]:
+
+def held_by(
+    pods: Iterable[tuple[str, Mapping[str, int]]],
+    claims: Iterable[tuple[str, Mapping[str, int]]] = (),
+) -> tuple[HeldPods, ...]:
     """What each workload's pods hold on one node, by uid.
 
     Args:
         pods: (uid of the AIWorkload, what the pod requests); an empty uid is not Tradewind's.
+        claims: (uid of the AIWorkload, devices that its claim holds, by account).
     """
     counts: Counter[str] = Counter()
     amounts: dict[str, Counter[str]] = {}
@@ -22,6 +30,9 @@ def held_by(pods: Iterable[tuple[str, Mapping[str, int]]]) -> tuple[HeldPods, ..
         if uid:
             counts[uid] += 1
             amounts.setdefault(uid, Counter()).update(requests)
+    for uid, devices in claims:
+        for account, count in devices.items() if uid in counts else ():
+            amounts[uid][account.partition(ACCOUNT_MARK)[0]] += count
     return tuple(
         HeldPods(
             uid=uid,

@@ -25,12 +25,30 @@ from tradewind.sites.client import ApiSession
 from tradewind.sites.identity import IDENTITY, PROBED, cluster_uid, denial, read_identity
 from tradewind.sites.informer import Informer
 from tradewind.sites.inventory import Inventory
-from tradewind.sites.slim import Dispatched, Node, Pod
+from tradewind.sites.slim import (
+    DeviceClass,
+    Dispatched,
+    Node,
+    Pod,
+    ResourceClaim,
+    ResourceSlice,
+    RuntimeClass,
+)
 from tradewind.workloads.registry import ADAPTERS
 
 log = get_logger(__name__)
 
 _LIVE_PODS: Final = "status.phase!=Succeeded,status.phase!=Failed"
+_DRA: Final = "/apis/resource.k8s.io/v1"
+#: What a site need not have, nor let us read.
+_OPTIONAL: Final = {
+    "slices": f"{_DRA}/resourceslices",
+    "device-classes": f"{_DRA}/deviceclasses",
+    "claims": f"{_DRA}/resourceclaims",
+    "runtime-classes": "/apis/node.k8s.io/v1/runtimeclasses",
+}
+#: What has to be listed before anything is placed by it: unread claims would look like free chips.
+_INVENTORY: Final = frozenset({"/api/v1/nodes", "/api/v1/pods", *_OPTIONAL.values()})
 
 
 class SiteListener(Protocol):
@@ -84,8 +102,10 @@ class SiteState:
         kubernetes_version: of its API server.
         cluster_uid: which cluster it is.
         kinds: template kinds that it serves.
-        inventory_synced: nodes and pods have been listed.
+        inventory_synced: nodes, pods, devices and claims have been listed.
         objects_synced: dispatched objects have been listed.
+        synced_kinds: paths that have been listed, or that the site does not have.
+        runtime_classes: names of its RuntimeClasses.
     """
 
     reachable: bool | None = None
@@ -98,6 +118,7 @@ class SiteState:
     inventory_synced: bool = False
     objects_synced: bool = False
     synced_kinds: set[str] = field(default_factory=set)
+    runtime_classes: set[str] = field(default_factory=set)
 
 
 class SiteRuntime:
@@ -168,6 +189,7 @@ class SiteRuntime:
         self.inventory = Inventory(self._catalog, hub_id=self._settings.hub_id)
         self.state.inventory_synced = self.state.objects_synced = False
         self.state.synced_kinds.clear()
+        self.state.runtime_classes.clear()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._probe())
@@ -232,8 +254,13 @@ class SiteRuntime:
     def _informers(self) -> list[Informer[Any]]:
         ours = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_HUB_ID}={self._settings.hub_id}"
         informers: list[Informer[Any]] = [
-            self._informer("/api/v1/nodes", Node, {}, self._on_node),
-            self._informer("/api/v1/pods", Pod, {"fieldSelector": _LIVE_PODS}, self._on_pod),
+            self._informer("/api/v1/nodes", Node, {}, self._told(self.inventory.on_node)),
+            self._informer(
+                "/api/v1/pods",
+                Pod,
+                {"fieldSelector": _LIVE_PODS},
+                self._told(self.inventory.on_pod),
+            ),
         ]
         for kind in sorted(self.state.kinds):
             adapter = ADAPTERS[kind]
@@ -241,6 +268,15 @@ class SiteRuntime:
             informers.append(
                 self._informer(path, Dispatched, {"labelSelector": ours}, self._on_object(kind))
             )
+        inventory = self.inventory
+        for name, item, take in (
+            ("slices", ResourceSlice, inventory.on_slice),
+            ("device-classes", DeviceClass, inventory.on_device_class),
+            ("claims", ResourceClaim, inventory.on_claim),
+            ("runtime-classes", RuntimeClass, self._on_runtime_class),
+        ):
+            told = self._told(take)
+            informers.append(self._informer(_OPTIONAL[name], item, {}, told, optional=True))
         return informers
 
     def _informer(
@@ -249,6 +285,8 @@ class SiteRuntime:
         item: type[Any],
         selectors: dict[str, str],
         on_change: Callable[[Any, Any], None],
+        *,
+        optional: bool = False,
     ) -> Informer[Any]:
         return Informer(
             lambda: self.session,
@@ -260,17 +298,24 @@ class SiteRuntime:
             on_synced=lambda: self._synced(path),
             on_answer=self._answered,
             clock=self._clock,
+            optional=optional,
         )
 
-    def _on_node(self, old: Node | None, new: Node | None) -> None:
-        self.inventory.on_node(old, new)
-        if self.state.inventory_synced:
-            self._listener.on_inventory(self.name)
+    def _told(self, take: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+        """Take a change of the inventory, and tell of it once that is whole."""
 
-    def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
-        self.inventory.on_pod(old, new)
-        if self.state.inventory_synced:
-            self._listener.on_inventory(self.name)
+        def told(old: Any, new: Any) -> None:
+            take(old, new)
+            if self.state.inventory_synced:
+                self._listener.on_inventory(self.name)
+
+        return told
+
+    def _on_runtime_class(self, old: RuntimeClass | None, new: RuntimeClass | None) -> None:
+        if new is not None:
+            self.state.runtime_classes.add(new.metadata.name)
+        elif old is not None:
+            self.state.runtime_classes.discard(old.metadata.name)
 
     def _on_object(self, kind: str) -> Callable[[Dispatched | None, Dispatched | None], None]:
         return lambda old, new: self._listener.on_object(self.name, kind, old, new)
@@ -278,13 +323,19 @@ class SiteRuntime:
     def _synced(self, path: str) -> None:
         state = self.state
         state.synced_kinds.add(path)
-        if not state.inventory_synced and {"/api/v1/nodes", "/api/v1/pods"} <= state.synced_kinds:
+        if not state.inventory_synced and state.synced_kinds >= _INVENTORY:
             state.inventory_synced = True
             log.info("inventory synced", site=self.name, nodes=self.inventory.view().nodes)
             self._listener.on_inventory(self.name)
-        if len(state.synced_kinds) == len(state.kinds) + 2:
+        whole = state.synced_kinds >= _INVENTORY | self._object_paths()
+        # What a site may lack is asked for again and again: no news to dispatch.
+        if whole and not (state.objects_synced and path in _OPTIONAL.values()):
             state.objects_synced = True
             self._listener.on_objects_synced(self.name)
+
+    def _object_paths(self) -> set[str]:
+        adapters = [ADAPTERS[kind] for kind in self.state.kinds]
+        return {f"/apis/{adapter.api_version}/{adapter.plural}" for adapter in adapters}
 
     async def _probe(self) -> None:
         """Ask for a sign of life, whatever the watches do: a hung server keeps connections open.

@@ -140,3 +140,110 @@ class Dispatched(Slim):
     metadata: Metadata
     spec: ReplicaSpec = msgspec.field(default_factory=ReplicaSpec)
     status: dict[str, Any] | None = None
+
+
+class DeviceAttribute(Slim):
+    """An attribute of a device; one of them is set."""
+
+    string: str | None = None
+    int_: int | None = msgspec.field(default=None, name="int")
+    bool_: bool | None = msgspec.field(default=None, name="bool")
+    version: str | None = None
+
+    @property
+    def text(self) -> str | None:
+        """Its value as text; numbers and truths are none that tell a product."""
+        return self.string if self.string is not None else self.version
+
+
+class DeviceCapacity(Slim):
+    """A capacity of a device."""
+
+    value: str = ""
+
+
+class SliceDevice(Slim):
+    """A device of a ResourceSlice."""
+
+    name: str = ""
+    attributes: dict[str, DeviceAttribute] | None = None
+    capacity: dict[str, DeviceCapacity] | None = None
+    consumes_counters: list[Any] | None = None
+
+
+class SlicePool(Slim):
+    """The pool that a ResourceSlice belongs to."""
+
+    name: str = ""
+    generation: int = 0
+
+
+class ResourceSliceSpec(Slim):
+    """What is read of a ResourceSlice."""
+
+    driver: str = ""
+    node_name: str = ""
+    pool: SlicePool = msgspec.field(default_factory=SlicePool)
+    devices: list[SliceDevice] | None = None
+
+
+class PlainMetadata(Slim):
+    """Name, version and labels."""
+
+    name: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] | None = None
+
+
+class ResourceSlice(Slim):
+    """Devices that a DRA driver announces."""
+
+    metadata: PlainMetadata
+    spec: ResourceSliceSpec = msgspec.field(default_factory=ResourceSliceSpec)
+
+
+class DeviceClass(Slim):
+    """A class of devices; its name is all that is read."""
+
+    metadata: PlainMetadata
+
+
+class ClaimedDevice(Slim):
+    """A device that a claim holds."""
+
+    driver: str = ""
+    pool: str = ""
+    device: str = ""
+    admin_access: bool | None = None
+
+
+class ClaimDevices(Slim):
+    """The devices that a claim holds."""
+
+    results: list[ClaimedDevice] | None = None
+
+
+class ClaimAllocation(Slim):
+    """What a claim holds."""
+
+    devices: ClaimDevices = msgspec.field(default_factory=ClaimDevices)
+
+
+class ClaimStatus(Slim):
+    """What is read of a claim's status."""
+
+    allocation: ClaimAllocation | None = None
+
+
+class ResourceClaim(Slim):
+    """A claim to devices."""
+
+    metadata: PlainMetadata
+    status: ClaimStatus = msgspec.field(default_factory=ClaimStatus)
+
+
+class RuntimeClass(Slim):
+    """A RuntimeClass; its name is all that is read."""
+
+    metadata: PlainMetadata

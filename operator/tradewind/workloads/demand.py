@@ -12,7 +12,7 @@ from tradewind.api.workload import AIWorkload
 from tradewind.base.errors import QuantityError, TemplateRefusedError
 from tradewind.workloads.adapter import PodSet
 from tradewind.workloads.copying import as_mapping
-from tradewind.workloads.guard import check_template
+from tradewind.workloads.guard import check_template, check_variant
 from tradewind.workloads.registry import adapter_for
 from tradewind.workloads.requests import pod_requests
 
@@ -33,6 +33,8 @@ def demand_of(workload: AIWorkload) -> Demand:
     template = workload.spec.template
     adapter = adapter_for(str(template.get("apiVersion")), str(template.get("kind")))
     check_template(template)
+    for number, variant in enumerate(workload.spec.variants):
+        check_variant(variant.volumes, f"spec.variants[{number}]")
     pods = tuple(_pod_demand(pod_set) for pod_set in adapter.pod_sets(template) if pod_set.count)
     if not pods:
         raise TemplateRefusedError(

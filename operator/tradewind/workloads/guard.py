@@ -9,7 +9,7 @@ priorities at all.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
-from tradewind.api.names import ACCELERATOR_LABEL_PREFIX, GROUP
+from tradewind.api.names import ACCELERATOR_LABEL_PREFIX, GROUP, NEUTRAL_ACCELERATOR
 from tradewind.base.errors import TemplateRefusedError
 from tradewind.workloads.copying import as_mapping
 from tradewind.workloads.forms import check_form
@@ -68,8 +68,18 @@ def check_template(template: Mapping[str, Any]) -> None:
         _check_pod(spec, f"{where}.spec")
 
 
+def check_variant(volumes: Iterable[Any], where: str) -> None:
+    """Refuse a variant that adds volumes which no template may hold.
+
+    Raises:
+        TemplateRefusedError: names the field and the mend.
+    """
+    _check_volumes(volumes, where)
+
+
 def _refuse(path: str, what: str, mend: str) -> NoReturn:
-    raise TemplateRefusedError(f"spec.template.{path} {what}", hint=mend)
+    whole = path if path.startswith("spec.variants") else f"spec.template.{path}"
+    raise TemplateRefusedError(f"{whole} {what}", hint=mend)
 
 
 def _check_metadata(metadata: Mapping[str, Any], where: str) -> None:
@@ -89,6 +99,13 @@ def _check_pod(spec: Mapping[str, Any], where: str) -> None:
     for field in ("nodeName", "hostAliases", "hostnameOverride", "ephemeralContainers"):
         if spec.get(field):
             _refuse(f"{where}.{field}", "may not be set", "leave it out")
+    whole = as_mapping(spec.get("resources"))
+    if any(NEUTRAL_ACCELERATOR in as_mapping(whole.get(name)) for name in ("requests", "limits")):
+        _refuse(
+            f"{where}.resources",
+            f"asks for {NEUTRAL_ACCELERATOR} for the pod as a whole",
+            "ask for it in the container that uses it",
+        )
     _check_identity(spec, where)
     _check_tolerations(spec.get("tolerations") or (), where)
     _check_volumes(spec.get("volumes") or (), where)
@@ -140,7 +157,23 @@ def _check_volumes(volumes: Iterable[Any], where: str) -> None:
                 _refuse(f"{path}.projected", "carries a service account token", "leave it out")
 
 
+def _check_request(resources: Any, path: str) -> None:
+    """A neutral request has one number: accelerators cannot be overcommitted."""
+    amounts = {
+        str(section[NEUTRAL_ACCELERATOR])
+        for name in ("requests", "limits")
+        if NEUTRAL_ACCELERATOR in (section := as_mapping(as_mapping(resources).get(name)))
+    }
+    if len(amounts) > 1:
+        _refuse(
+            f"{path}.resources",
+            f"asks for {' and for '.join(sorted(amounts))} {NEUTRAL_ACCELERATOR}",
+            "requests and limits of accelerators are equal: state one of them",
+        )
+
+
 def _check_container(container: Mapping[str, Any], path: str) -> None:
+    _check_request(container.get("resources"), path)
     security = as_mapping(container.get("securityContext"))
     for field in ("privileged", "allowPrivilegeEscalation"):
         if security.get(field):

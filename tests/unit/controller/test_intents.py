@@ -24,7 +24,7 @@ from tradewind.controller.lifecycle import (
 from tradewind.controller.store import Record, Store
 from tradewind.dispatch.children import Child
 from tradewind.dispatch.intents import Hold, Keep, Remove
-from tradewind.hardware.translate import SiteHardware
+from tradewind.hardware.site import SiteHardware
 from tradewind.workloads.adapter import Observed, ObservedState
 
 SITE, UID = "ulanqab", "uid-train"
@@ -45,7 +45,7 @@ class Hub:
         self.intents = StoreIntents(
             self.store,
             self,  # type: ignore[arg-type]
-            hardware=lambda site, name: self.hardware.get((site, name)),
+            hardware=lambda site, name, _device_class: self.hardware.get((site, name)),
             loaded=lambda: self.loaded,
             on_capacity=self._cycle,
             on_clean=lambda site, uid: self.clean.append((site, uid)),

@@ -15,7 +15,7 @@ from tradewind.api.workload import AIWorkload
 from tradewind.base.errors import TemplateRefusedError, TradewindError
 from tradewind.controller.store import Store
 from tradewind.dispatch.render import render
-from tradewind.hardware.translate import SiteHardware
+from tradewind.hardware.site import SiteHardware
 from tradewind.workloads.demand import demand_of
 
 H100 = SiteHardware("nvidia-h100-sxm", "nvidia", "nvidia.com/gpu", ((("class", "h100"),),))

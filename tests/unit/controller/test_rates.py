@@ -32,7 +32,7 @@ def current(value: float, source: str = "x") -> Signal:
 def totals(
     requested: int, allocatable: int = 32, name: str = H100, vendor: str = "nvidia"
 ) -> ClassTotals:
-    return ClassTotals(name, "nvidia.com/gpu", vendor, 80.0, 4, allocatable, requested, {}, ())
+    return ClassTotals(name, "nvidia.com/gpu", vendor, 80.0, 4, allocatable, requested, {})
 
 
 def inventory(*classes: ClassTotals, cores: int = 32, gib: int = 128) -> InventoryView:

@@ -4,7 +4,7 @@ from typing import Any
 
 from tradewind.api.names import NEUTRAL_ACCELERATOR
 from tradewind.api.workload import AIWorkload, ObjectReference, Placement, PlacementPhase
-from tradewind.hardware.translate import SiteHardware
+from tradewind.hardware.site import SiteHardware
 
 SITE = "ulanqab"
 ASCEND_NODES = (

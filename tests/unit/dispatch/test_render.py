@@ -19,7 +19,7 @@ from tradewind.api.names import (
 from tradewind.api.workload import AIWorkload
 from tradewind.base.errors import TemplateRefusedError
 from tradewind.dispatch.render import render
-from tradewind.hardware.translate import SiteHardware
+from tradewind.hardware.site import SiteHardware
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 

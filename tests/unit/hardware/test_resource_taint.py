@@ -3,7 +3,8 @@
 from typing import Any
 
 from tradewind.api.names import NEUTRAL_ACCELERATOR
-from tradewind.hardware.translate import SiteHardware, translate_pod_template
+from tradewind.hardware.site import SiteHardware
+from tradewind.hardware.translate import translate_pod_template
 
 NVIDIA = SiteHardware("nvidia-h100-sxm", "nvidia", "nvidia.com/gpu")
 OWN = {"key": "nvidia.com/gpu", "operator": "Exists"}

@@ -8,7 +8,8 @@ import pytest
 from tradewind.api.names import NEUTRAL_ACCELERATOR
 from tradewind.api.workload import Variant
 from tradewind.base.errors import TemplateRefusedError
-from tradewind.hardware.translate import SiteHardware, translate_pod_template
+from tradewind.hardware.site import SiteHardware
+from tradewind.hardware.translate import translate_pod_template
 
 ASCEND = SiteHardware(
     "huawei-ascend-910b3",
