@@ -2,6 +2,7 @@
 
     TradewindError
     ├── ConfigurationError      the operator's own settings or command line
+    ├── InputFileError          a file of the simulator's that cannot be read
     ├── QuantityError           a number with a unit that cannot be read
     ├── TemplateRefusedError    a user's template that may not or cannot run
     ├── AccessRefusedError      credentials or an address that are not safe to use
@@ -51,6 +52,12 @@ class ConfigurationError(TradewindError):
     """The operator or the command line was told something that it cannot do."""
 
     code = "configuration"
+
+
+class InputFileError(TradewindError):
+    """A trace, series or scenario that cannot be read; the message names file, line and column."""
+
+    code = "input-file"
 
 
 class QuantityError(TradewindError):

@@ -12,7 +12,7 @@ import typer
 
 from tradewind import __version__
 from tradewind.base.errors import TradewindError
-from tradewind.cli import joining, showing
+from tradewind.cli import joining, showing, simulating
 from tradewind.cli.ask import (
     AllNamespacesFlag,
     Ask,
@@ -194,6 +194,9 @@ def forget(
     from tradewind.cli import forget as work
 
     work.forget(ask, name, yes=yes, force=force)
+
+
+app.command()(simulating.simulate)
 
 
 @app.command()

@@ -1,0 +1,120 @@
+"""Tradewind itself, in the simulator: every decision is `placement.engine.plan()`'s.
+
+A cycle is planned when work arrives, when room comes free for work that waits, when a start that
+was put off is due, and every hour, because signals and forecasts change then. Between the hours
+only what is new is given to `plan()`: nothing is held back for deferred work, so that its being
+there would change nothing for the others.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from tradewind.api.policy import PolicySpec
+from tradewind.placement.engine import plan
+from tradewind.placement.plan import Plan
+from tradewind.placement.snapshot import SiteName, WorkloadView
+from tradewind.simulate.replay import Action, Desk, Moment, Start, Stop, Wake
+from tradewind.simulate.views import Lens
+from tradewind.simulate.world import Place, World
+
+
+class Planned:
+    """A PlacementPolicy, by way of the engine.
+
+    Args:
+        name: of the policy.
+        policy: its prices.
+        world: in which it plans.
+    """
+
+    def __init__(self, name: str, policy: PolicySpec, world: World) -> None:
+        self.name = name
+        self._world = world
+        self._lens = Lens(world, name, policy)
+        self._places: dict[tuple[str, str | None], Place] = {
+            (world.sites[place.site].name, place.class_name): place for place in world.places
+        }
+        self._remembered: dict[int, dict[str, Any]] = {}
+        self._deferred: set[int] = set()
+        self._waiting: dict[int, None] = {}
+        self._running: dict[int, None] = {}
+        self._tick_s = -1.0
+
+    def decide(self, moment: Moment, desk: Desk) -> Iterable[Action]:
+        """Plan a cycle."""
+        hourly = moment.now_s == self._tick_s
+        asked = self._asked(moment, hourly=hourly)
+        for index in [index for index in self._running if desk.jobs[index].finished]:
+            del self._running[index]
+        watched = self._watched(desk) if hourly else []
+        if asked or watched:
+            found = plan(
+                self._lens.snapshot(
+                    moment.now_s,
+                    desk.fleet,
+                    [self._view(index, desk) for index in asked],
+                    [self._view(index, desk) for index in watched],
+                ),
+                self._lens.at(moment.now_s),
+                self._world.config,
+            )
+            yield from self._carry_out(found, moment.now_s)
+        yield from self._next_tick(moment.now_s)
+
+    def _asked(self, moment: Moment, *, hourly: bool) -> list[int]:
+        """Whom this cycle is about, each once, in the order of arrival."""
+        due = {index for index in moment.woken if index in self._deferred}
+        asked = {*moment.arrived, *moment.stopped, *due}
+        if hourly:
+            asked |= self._deferred
+        if hourly or moment.freed:
+            asked |= self._waiting.keys()
+        for index in moment.stopped:
+            self._running.pop(index, None)
+        return sorted(asked)
+
+    def _watched(self, desk: Desk) -> list[int]:
+        """Running work that may be stopped: what else runs, nothing can be done about."""
+        return [index for index in self._running if desk.jobs[index].job.checkpoint_s is not None]
+
+    def _view(self, index: int, desk: Desk) -> WorkloadView:
+        return self._lens.workload(desk.jobs[index], **self._remembered.get(index, {}))
+
+    def _carry_out(self, found: Plan, now_s: float) -> Iterable[Action]:
+        for eviction in found.evictions:
+            yield Stop(int(eviction.uid), eviction.reason)
+        for assignment in found.assignments:
+            index = int(assignment.uid)
+            self._forget(index)
+            self._running[index] = None
+            yield Start(index, self._places[assignment.site, assignment.class_name])
+        for waiting in found.waiting:
+            index = int(waiting.uid)
+            self._forget(index)
+            self._waiting[index] = None
+        for deferred in found.deferred:
+            index = int(deferred.uid)
+            self._waiting.pop(index, None)
+            self._deferred.add(index)
+            start, site = deferred.start_at, deferred.site
+            self._remember(index, start, site)
+            yield Wake(max(now_s, self._lens.seconds(start)), (index,))
+
+    def _remember(self, index: int, start: datetime, site: SiteName) -> None:
+        self._remembered[index] = {"planned_start": start, "planned_site": site}
+
+    def _forget(self, index: int) -> None:
+        self._remembered.pop(index, None)
+        self._deferred.discard(index)
+        self._waiting.pop(index, None)
+
+    def _next_tick(self, now_s: float) -> Iterable[Action]:
+        """Ask again with the next hour, while there is anything that it could change."""
+        if not (self._deferred or self._waiting or self._running):
+            return
+        step_s = self._world.carbon[0].step_s
+        ahead_s = (now_s // step_s + 1) * step_s
+        if ahead_s != self._tick_s:
+            self._tick_s = ahead_s
+            yield Wake(ahead_s)
