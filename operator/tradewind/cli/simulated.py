@@ -75,16 +75,17 @@ def run(
             raise ConfigurationError(
                 f"there is no baseline {name!r}", hint=f"there are {', '.join(BASELINES)}"
             )
-    chosen = dict(policy_of(text) for text in policies)
+    chosen: dict[str, PolicySpec] = {}
+    for text in policies:
+        chosen |= policies_of(text)
     if not (chosen or names):
         raise ConfigurationError("nothing to replay", hint="name a --policy or a --baseline")
     if clash := sorted(chosen.keys() & set(names)):
         raise ConfigurationError(
             f"{clash[0]!r} is a policy and a baseline", hint="give the policy another name"
         )
-    prices_of, counted = (
-        policy_of(prices) if prices else next(iter(chosen.items()), policy_of("balanced"))
-    )
+    counting = policies_of(prices) if prices else chosen or policies_of("balanced")
+    prices_of, counted = next(iter(counting.items()))
     study = load(
         files,
         policies=chosen,
@@ -111,8 +112,8 @@ def run(
     answer.note(_told(summary, report))
 
 
-def policy_of(text: str) -> tuple[str, PolicySpec]:
-    """A policy by the name of a shipped one, or the first in a YAML file.
+def policies_of(text: str) -> dict[str, PolicySpec]:
+    """A shipped policy by its name, or all in a YAML file.
 
     Raises:
         ConfigurationError: neither.
@@ -123,14 +124,14 @@ def policy_of(text: str) -> tuple[str, PolicySpec]:
         Path("policies.yaml"),
     )
     if text in shipped:
-        return text, shipped[text]
+        return {text: shipped[text]}
     file = Path(text)
     if not file.is_file():
         raise ConfigurationError(
             f"there is no policy {text!r}",
             hint=f"shipped are {', '.join(shipped)}; or name a YAML file with a PlacementPolicy",
         )
-    return next(iter(_policies(file.read_text("utf-8"), file).items()))
+    return _policies(file.read_text("utf-8"), file)
 
 
 def _policies(text: str, file: Path) -> dict[str, PolicySpec]:

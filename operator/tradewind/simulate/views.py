@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import numpy as np
+
 from tradewind.api.demand import Demand, PodDemand
 from tradewind.api.policy import PolicySpec
 from tradewind.api.site import SignalState
@@ -29,6 +31,10 @@ from tradewind.simulate.fleet import SiteNodes
 from tradewind.simulate.replay import Progress
 from tradewind.simulate.series import Series
 from tradewind.simulate.world import World
+
+#: Of a normal distribution, from the middle to the 90% quantile, in standard deviations.
+_QUANTILE = 1.2816
+_WEEK_STEPS = 168
 
 KIND = "batch/v1/Job"
 NAMESPACE = "simulated"
@@ -147,29 +153,38 @@ class Lens:
         if hour == self._hour:
             return
         self._hour = hour
-        steps = world.scenario.forecast_hours
         self._signals = [
             replace(
                 base,
                 carbon_intensity=_current(world.carbon[place].at(now_s)),
                 price_per_mwh=_current(world.price[place].at(now_s)),
                 carbon_forecast=self._forecast(
-                    world.believed_carbon[place], world.carbon[place].at(now_s), now_s, steps
+                    world.believed_carbon[place], world.carbon[place], now_s
                 ),
-                price_forecast=self._forecast(
-                    world.price[place], world.price[place].at(now_s), now_s, steps
-                ),
+                price_forecast=self._forecast(world.price[place], world.price[place], now_s),
             )
             for place, base in enumerate(self._bases)
         ]
         self._views = [None] * len(self._bases)
 
-    def _forecast(self, believed: Series, known: float, now_s: float, steps: int) -> Forecast:
-        """What is believed of the hours to come; the present hour is known."""
-        first = int(now_s // believed.step_s)
-        values = believed.window(now_s, steps).tolist()
-        values[0] = known
-        return Forecast(self.at(first * believed.step_s), believed.step_s, tuple(values))
+    def _forecast(self, believed: Series, truth: Series, now_s: float) -> Forecast:
+        """What is believed of the hours to come, as sure as it was of the week that has passed.
+
+        The present hour is known.
+        """
+        first = int(now_s // truth.step_s)
+        values = believed.window(now_s, self._world.scenario.forecast_hours)
+        values[0] = truth.at(now_s)
+        spread = np.zeros(len(values))
+        if believed is not truth:
+            spread[1:] = values[1:] * _QUANTILE * _error(believed, truth, first)
+        return Forecast(
+            self.at(first * truth.step_s),
+            truth.step_s,
+            tuple(values.tolist()),
+            low=tuple((values - spread).tolist()),
+            high=tuple((values + spread).tolist()),
+        )
 
     def _site(self, place: int, nodes: SiteNodes) -> SiteView:
         kept = self._views[place]
@@ -223,6 +238,17 @@ class Lens:
 def uid_of(index: int) -> Uid:
     """A job's uid; as text they are in the order of arrival."""
     return Uid(f"{index:09}")
+
+
+def _error(believed: Series, truth: Series, now_step: int) -> float:
+    """Root mean square of the forecast's relative error over the last week."""
+    first = max(0, now_step - _WEEK_STEPS)
+    count = now_step - first
+    if not count:
+        return 0.0
+    said, came = (series.window(first * truth.step_s, count) for series in (believed, truth))
+    good = came > 0
+    return float(np.sqrt(np.mean((said[good] / came[good] - 1) ** 2))) if good.any() else 0.0
 
 
 def _current(value: float) -> SignalValue:

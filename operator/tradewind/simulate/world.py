@@ -115,7 +115,9 @@ class World:
         start, hours = scenario.start, scenario.hours
         zones = [site.location.grid_zone for site in self.sites]
         self.carbon = [carbon.series(zone, start, hours) for zone in zones]
-        self.believed_carbon = [(forecast or carbon).series(zone, start, hours) for zone in zones]
+        self.believed_carbon = self.carbon
+        if forecast is not None:
+            self.believed_carbon = [forecast.series(zone, start, hours) for zone in zones]
         self.price = [self._price(site, price) for site in self.sites]
         self.pue = [site.energy.pue or self.config.fallbacks.pue for site in self.sites]
         self.latency_ms = self._latency(latency)

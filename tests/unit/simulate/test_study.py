@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from tradewind.base.errors import ConfigurationError, InputFileError
 from tradewind.cli.ask import Output
 from tradewind.cli.main import app
-from tradewind.cli.simulated import policy_of, run
+from tradewind.cli.simulated import policies_of, run
 from tradewind.simulate.baselines import BASELINES
 from tradewind.simulate.study import Files
 from tradewind.simulate.svg import Point, scatter
@@ -169,12 +169,14 @@ def test_what_does_not_fit_together_is_refused(
 
 
 def test_policies_are_named_or_given_as_files(folder: Path) -> None:
-    assert policy_of("greenest")[1].carbon_per_tonne > policy_of("balanced")[1].carbon_per_tonne
-    assert policy_of(str(folder / "policy.yaml"))[0] == "carbon-only"
+    assert policies_of("greenest")["greenest"].carbon_per_tonne > 100
+    both = folder / "both.yaml"
+    both.write_text(POLICY + "---" + POLICY.replace("carbon-only", "second"))
+    assert list(policies_of(str(both))) == ["carbon-only", "second"]
     with pytest.raises(ConfigurationError, match="no policy 'grenest'"):
-        policy_of("grenest")
+        policies_of("grenest")
     with pytest.raises(InputFileError, match="no PlacementPolicy"):
-        policy_of(str(folder / "sites.yaml"))
+        policies_of(str(folder / "sites.yaml"))
 
 
 def test_an_unknown_baseline_is_answered_with_those_that_exist(folder: Path) -> None:
