@@ -9,6 +9,7 @@ import calendar
 import csv
 import io
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -62,6 +63,7 @@ class Report:
 NONE: Final = "(none)"
 DELETED: Final = "(deleted)"
 
+_WORTH_TELLING_H: Final = 0.1
 _FIELDS: Final = ("acceleratorHours", "energyKWh", "carbonKg", "costUSD")
 
 
@@ -78,8 +80,9 @@ def show(ask: Ask, by: UsageBy, since_s: float, form: Form | None, operator_name
     async def work(there: hub.Hub) -> Report:
         items = await there.list(hub.WORKLOADS, namespace)
         ledger, notes = await read_ledger(there, operator_namespace)
-        entries = entries_of(map(AIWorkload.model_validate, items), ledger, namespace)
-        return report(entries, by, since_s, now, notes)
+        workloads = [AIWorkload.model_validate(item) for item in items]
+        entries = entries_of(workloads, ledger, namespace)
+        return report(entries, by, since_s, now, [*notes, *doubts(workloads)])
 
     _write(hub.on_hub(ask, work), form or Form(ask.form.value))
 
@@ -129,6 +132,24 @@ def entries_of(
                 Entry(key.period, key.namespace, name, key.queue, key.site, key.policy, amounts)
             )
     return found
+
+
+def doubts(workloads: Iterable[AIWorkload]) -> list[str]:
+    """What of the living workloads' usage rests on fallbacks, or was not watched."""
+    inputs: Counter[str] = Counter()
+    unwatched_h = 0.0
+    for workload in workloads:
+        usage = workload.status.usage if workload.status else None
+        if usage is not None:
+            inputs.update(usage.assumed_inputs)
+            unwatched_h += usage.estimated_hours
+    notes = []
+    if inputs:
+        told = ", ".join(f"{name} ({count})" for name, count in sorted(inputs.items()))
+        notes.append(f"workloads charged at a fallback at some time, by input: {told}")
+    if unwatched_h >= _WORTH_TELLING_H:
+        notes.append(f"{unwatched_h:,.1f} hours of running were charged afterwards: nobody watched")
+    return notes
 
 
 def report(

@@ -98,6 +98,17 @@ def test_a_month_is_counted_whole_and_a_note_says_so() -> None:
     assert shown.notes == ["2026-10 is told as a whole month, from its first day"]
 
 
+def test_what_rests_on_fallbacks_or_was_not_watched_is_told() -> None:
+    first, second = objects.training(), objects.training()
+    first["status"]["usage"] = {"assumedInputs": ["pue", "cpuHour"], "estimatedHours": 1.25}
+    second["status"]["usage"] = {"assumedInputs": ["pue"], "estimatedHours": 0.75}
+    assert usage.doubts(map(AIWorkload.model_validate, [first, second])) == [
+        "workloads charged at a fallback at some time, by input: cpuHour (1), pue (2)",
+        "2.0 hours of running were charged afterwards: nobody watched",
+    ]
+    assert usage.doubts(LIVING) == []
+
+
 def test_a_leap_month_has_its_last_day() -> None:
     assert bounds("2028-02") == (date(2028, 2, 1), date(2028, 2, 29))
 
