@@ -118,6 +118,15 @@ def test_budgets_stand_beside_what_was_spent() -> None:
     assert scene.value("queue_budget_dollars", queue="free") is None
 
 
+def test_budgets_of_queues_beyond_the_limit_are_not_told() -> None:
+    scene = Scene(label_limit=1)
+    for name in ("first", "second"):
+        scene.queue(name, monthlyUSD=10)
+    assert scene.value("queue_budget_dollars", queue="first") == 10
+    for name in ("second", "other"):
+        assert scene.value("queue_budget_dollars", queue=name) is None
+
+
 def test_placements_count_while_they_may_use_the_site() -> None:
     scene = Scene()
     scene.site("s")

@@ -320,3 +320,25 @@ def test_a_month_s_spending_is_the_same_after_a_restart() -> None:
     after, _ = scene.restart(record)
     assert after.book.spent("research", now) == scene.book.spent("research", now)
     assert after.book.spent("research", at(40 * 86400)).cost_usd == 0
+
+
+def test_a_job_that_stood_still_when_it_was_evicted_owes_nothing_for_the_removal() -> None:
+    scene = Scene()
+    record = running(scene)
+    scene.run_for(100)
+    scene.see(record, ObservedState.SUSPENDED)
+    scene.store.set_status(
+        record, lifecycle.step(record.status, SITE, lifecycle.EVICTING, message="Suspended")
+    )
+    scene.run_for(500)
+    scene.store.set_status(record, lifecycle.drop(record.status, SITE))
+    assert hours(record) == pytest.approx(100 / 3600)
+
+
+def test_work_that_had_finished_before_metering_was_there_is_not_charged_afterwards() -> None:
+    scene = Scene()
+    done = works.part(SITE, lifecycle.SUCCEEDED, started_at=at(-500), finished_at=at(-100))
+    record = scene.take(done)
+    told = done.model_copy(update={"message": "seen again"})
+    scene.store.set_status(record, record.status.model_copy(update={"placements": (told,)}))
+    assert record.status.usage is None

@@ -117,6 +117,16 @@ def test_days_become_months_when_they_are_old() -> None:
     assert total_of(kept).cost_usd == 100
 
 
+def test_the_usage_of_a_service_that_runs_for_a_year_stays_in_bounds() -> None:
+    usage = None
+    for day in range(400):
+        start = NOON + day * 24 * HOUR
+        usage = metered(usage, start, start + 24 * HOUR)
+    assert usage is not None
+    assert len(usage.periods) <= DAYS_KEPT + 2 + 14
+    assert usage.accelerator_hours == 400 * 24 * 8
+
+
 @pytest.mark.parametrize("sites", [1, 5, 40])
 def test_periods_stay_in_bounds_and_keep_their_sum(sites: int) -> None:
     kept = compacted(merged(entries(400, sites)), date(2026, 11, 24))

@@ -2,10 +2,13 @@
 
 import pytest
 from tests.clock import START
+from tests.unit.controller import works
 
-from tradewind.api.workload import UsagePeriod
+from tradewind.api.workload import Usage, UsagePeriod
 from tradewind.base.observe import REGISTRY
 from tradewind.controller import usagebook
+from tradewind.controller.ledger import Ledger
+from tradewind.controller.store import Store
 from tradewind.controller.usagebook import OTHER_LABEL, UsageBook
 
 
@@ -56,3 +59,14 @@ def test_combinations_of_labels_are_bounded_and_nothing_is_lost(
     for number in range(20):
         book.charge(f"combined{number}", [entry(f"queue{number}", cost_usd=1)])
     assert value("cost_dollars", "other", "other", "other", "other") == before + 15
+
+
+def test_a_workload_that_is_in_the_ledger_and_still_on_the_hub_is_spent_once() -> None:
+    store, ledger = Store(), Ledger()
+    usage = Usage(cost_usd=5, periods=(entry(cost_usd=5),))
+    for name in ("folded", "living"):
+        works.take(store, name, status=works.status(usage=usage))
+    ledger.fold("uid-folded", "research", usage)
+    book = UsageBook(label_limit=10)
+    book.fill(store.workloads.values(), ledger)
+    assert book.spent("q", START).cost_usd == 10
