@@ -64,6 +64,16 @@ class EngineConfig:
         load_cap: queueing is priced as if the load were never above this, so that it stays
             finite.
         transfer_gbit_per_s: at which input moves between sites.
+        slot_s: length of a start slot, seconds. Day-ahead prices and carbon come by the hour.
+        max_slots: at most so many start slots, the present one included: two days of hours.
+        step_s: grid on which forecasts are looked at, seconds.
+        exponential_runs: run times are known only as means (see `deferral.Profile`).
+        error_per_root_hour: standard error of a forecast that does not tell its own, as a share of
+            the value after an hour; it grows with the root of the lead. A tenth after a day, as
+            day-ahead carbon forecasts have (CarbonCast, ACM BuildSys 2022: 3 to 10%).
+        risk_price: what a standard deviation of a forecast counts, in its own unit: a quarter.
+        keep_plan: how much of its energy's cost another start must save before a deferred
+            workload's planned start is given up: forecasts change a little every time.
     """
 
     fallbacks: Fallbacks = Fallbacks()
@@ -75,6 +85,13 @@ class EngineConfig:
     memory_watts: float = 0.42
     load_cap: float = 0.98
     transfer_gbit_per_s: float = 10.0
+    slot_s: float = 3600.0
+    max_slots: int = 49
+    step_s: float = 3600.0
+    exponential_runs: bool = False
+    error_per_root_hour: float = 0.02
+    risk_price: float = 0.25
+    keep_plan: float = 0.05
 
     def duration_of(self, workload_class: str) -> float:
         """How long work of a class runs when nobody says, seconds; else the longest of all."""

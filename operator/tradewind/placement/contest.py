@@ -13,15 +13,21 @@ import numpy as np
 
 from tradewind.placement.board import Stake
 from tradewind.placement.capacity import Ledger
-from tradewind.placement.feasibility import Evaluation
+from tradewind.placement.cost import START_NOW, Costs
+from tradewind.placement.feasibility import Evaluation, Evaluator
 from tradewind.placement.groups import Group
 from tradewind.placement.limits import Closed, Limits, Lot, lot_of
 from tradewind.placement.lines import Sorts
 from tradewind.placement.market import Market
-from tradewind.placement.table import F64, I64, SiteTable
+from tradewind.placement.plan import TERM_INDEX, Term
+from tradewind.placement.expected_ends import over_time
+from tradewind.placement.snapshot import WorkloadView
+from tradewind.placement.table import F64, I64
 
 #: Least that leaving a workload unplaced counts above its cheapest candidate, USD.
 _LEAST_SPAN_USD = 0.02
+#: Of rows and starts, a group's best so many compete.
+_WIDEST = 4096
 #: From this share of the span on, what a candidate costs more counts less and less.
 _FULL = 0.9
 
@@ -36,6 +42,9 @@ class Case:
         lot: what one takes of its queue; None: the queue has no limits.
         room: (R',) whole gangs that fit where the round began.
         closed: rows closed to its queue where the round began.
+        starts_s: (T,) seconds after now, its start slots.
+        costs: T costs on its rows, by start.
+        counts: (R', T) USD that a candidate counts; infinite where its deadline forbids it.
     """
 
     group: Group
@@ -43,22 +52,92 @@ class Case:
     lot: Lot | None
     room: I64
     closed: Closed | None
+    starts_s: F64
+    costs: Sequence[Costs]
+    counts: F64
 
     @property
     def open(self) -> I64:
-        """Places on R' that are to be had, the best first."""
+        """Places on R' that are to be had at once, the best first."""
         fits = self.found.order[self.room[self.found.order] > 0]
         return fits if self.closed is None else fits[~self.closed.where[fits]]
 
+    def options(self, *, roomy: bool) -> tuple[I64, I64]:
+        """Candidates, the best first: places on R', and start slots.
+
+        Args:
+            roomy: only rows that have room now; else later starts may hope for room.
+        """
+        if len(self.starts_s) == 1:
+            return self.open, np.zeros(len(self.open), np.int64)
+        there = np.isfinite(self.counts)
+        free = np.zeros(len(self.room), bool)
+        free[self.open] = True
+        there[~free, 0] = False
+        if roomy:
+            there[self.room <= 0] = False
+        place, slot = np.nonzero(there)
+        avoided = self.found.avoided[self.site_of(place)]
+        order = np.lexsort((place, slot, self.counts[place, slot], avoided))
+        return place[order], slot[order]
+
+    def site_of(self, places: I64) -> I64:
+        """(len(places),) the site of each place on R', on S."""
+        return self.found.row_site[places]
+
 
 def case_of(
-    group: Group, found: Evaluation, table: SiteTable, ledger: Ledger, limits: Limits
+    group: Group,
+    found: Evaluation,
+    evaluator: Evaluator,
+    ledger: Ledger,
+    limits: Limits,
 ) -> Case:
     """A group as the round finds it."""
     queue = group.shape.queue
     lot = lot_of(found.rows, found.needs, found.costs) if limits.any(queue) else None
     closed = limits.closed(queue, lot) if lot else None
-    return Case(group, found, lot, found.room(table, ledger.view()), closed)
+    starts_s: F64 = START_NOW
+    costs: Sequence[Costs] = (found.costs,)
+    if group.slots > 1:
+        starts_s, costs = evaluator.starts_of(found, group.slots)
+    counts = np.column_stack([cost.total for cost in costs])
+    if group.slots > 1:
+        counts = _in_time(found, starts_s, costs, counts)
+        counts -= _kept(group, found, evaluator, starts_s, costs)
+    room = found.room(ledger.view())
+    return Case(group, found, lot, room, closed, starts_s, costs, counts)
+
+
+def _in_time(found: Evaluation, starts_s: F64, costs: Sequence[Costs], counts: F64) -> F64:
+    """(R', T) the same, infinite where work would end after its deadline."""
+    deadline = found.shape.runtime.deadline
+    if deadline is None:
+        return counts
+    left_s = (deadline - found.now).total_seconds()
+    takes_s = costs[0].transfer_s + costs[0].run_s
+    if found.shape.runtime.duration_s is None:
+        takes_s = np.zeros(len(takes_s))
+    return np.where(takes_s[:, None] + starts_s[None, :] > left_s, np.inf, counts)
+
+
+def _kept(
+    group: Group,
+    found: Evaluation,
+    evaluator: Evaluator,
+    starts_s: F64,
+    costs: Sequence[Costs],
+) -> F64:
+    """(R', T) USD by which the planned start is preferred."""
+    kept = np.zeros((len(found.rows), len(starts_s)))
+    if group.planned is None:
+        return kept
+    lead_s = (group.planned.start - found.now).total_seconds()
+    slot = int(np.abs(starts_s - max(0.0, lead_s)).argmin())
+    here = found.row_site == evaluator.table.index.get(group.planned.site, -1)
+    energy = [TERM_INDEX[Term.ELECTRICITY], TERM_INDEX[Term.CARBON]]
+    kept[here, slot] = evaluator.config.keep_plan * costs[slot].terms[energy].sum(axis=0)[here]
+    return kept
 
 
 def stake_of(case: Case, places: I64) -> Stake:
@@ -100,40 +179,54 @@ def felt(cost: F64, avoided: F64, urgency: float) -> tuple[F64, float]:
 
 
 def market_of(
-    cases: Sequence[Case], table: SiteTable, ledger: Ledger
-) -> tuple[Market, list[Stake]]:
-    """The market of a round without later slots."""
-    opened = [case.open for case in cases]
-    width = max((len(places) for places in opened), default=0)
+    cases: Sequence[Case],
+    evaluator: Evaluator,
+    ledger: Ledger,
+    running: Sequence[WorkloadView],
+) -> tuple[Market, list[Stake], list[I64]]:
+    """The market of a round.
+
+    Returns:
+        The market, what the board must know of its groups, and the start slot of each candidate.
+    """
+    later = max((case.starts_s for case in cases), key=len, default=START_NOW)
+    options = [case.options(roomy=False) for case in cases]
+    options = [(places[:_WIDEST], slots[:_WIDEST]) for places, slots in options]
+    width = max((len(places) for places, _ in options), default=0)
     pods = {
         need.units
-        for case, places in zip(cases, opened, strict=True)
-        for need in (case.found.needs[int(places[0])] if len(places) else ())
+        for case in cases
+        for need in (case.found.needs[0] if case.found.needs else ())
         if need.units
     }
-    sorts = Sorts(table, sorted(pods))
+    sorts = Sorts(evaluator.table, sorted(pods))
     lines = sorts.lines(ledger)
+    if len(later) > 1:
+        lines = over_time(lines, sorts, running, evaluator, later)
     shape = (len(cases), width)
-    row, cost = np.zeros(shape, np.int64), np.full(shape, np.inf)
-    wait = np.zeros(len(cases))
-    usage = np.zeros((len(cases), len(lines.of_row)))
-    for g, (case, places) in enumerate(zip(cases, opened, strict=True)):
+    row, slot = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    end, cost = np.ones(shape, np.int64), np.full(shape, np.inf)
+    wait, usage = np.zeros(len(cases)), np.zeros((len(cases), len(lines.of_row)))
+    for g, (case, (places, slots)) in enumerate(zip(cases, options, strict=True)):
         if not len(places):
             continue
-        rows = case.found.rows[places]
-        row[g, : len(places)] = rows
-        avoided = case.found.avoided[table.row_site[rows]].astype(np.float64)
-        counts, wait[g] = felt(case.found.costs.total[places], avoided, case.group.urgency)
-        cost[g, : len(places)] = counts
+        size = len(places)
+        row[g, :size], slot[g, :size] = case.found.rows[places], slots
+        ends_s = case.starts_s[slots] + case.costs[0].run_s[places]
+        end[g, :size] = np.maximum(slots + 1, np.searchsorted(later, ends_s, side="left"))
+        avoided = case.found.avoided[case.site_of(places)].astype(np.float64)
+        counts = case.counts[places, slots]
+        cost[g, :size], wait[g] = felt(counts, avoided, case.group.urgency)
         usage[g] = sorts.usage(case.found.needs[int(places[0])])
     market = Market(
         count=np.array([len(case.group.members) for case in cases], np.float64),
         wait=wait,
         usage=usage,
         row=row,
-        slot=np.zeros(shape, np.int64),
-        end=np.ones(shape, np.int64),
+        slot=slot,
+        end=end,
         cost=cost,
         lines=lines,
     )
-    return market, [stake_of(case, places) for case, places in zip(cases, opened, strict=True)]
+    stakes = [stake_of(case, places) for case, (places, _) in zip(cases, options, strict=True)]
+    return market, stakes, [slots for _, slots in options]

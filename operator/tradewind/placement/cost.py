@@ -6,16 +6,18 @@ Symbols, for one workload of the shape on row r at site s:
               services, run as long everywhere; a service is priced for a stated horizon.
     power     kW at the meter, see `power.py`
     hardware  run * (units * price(r) + cores * cpu(s) + GiB * memory(s))
-    electricity  run * power * USD/MWh(s) / 1000
-    carbon    run * power * gCO2e/kWh(s) / 1e6 * USD/t
+    electricity  run * power * USD/MWh(s) / 1000, the mean over the run (`outlook.py`)
+    carbon    run * power * gCO2e/kWh(s) / 1e6 * USD/t, the mean over the run
     latency   run * sum of share * ms(region, s) * USD/(ms·h)
     data      sum of GiB elsewhere * (USD/GiB + hours to move it * USD/h of waiting)
     queueing  wait(load(s)) * USD/h of waiting, see `queue_hours`
-    waiting   0: this engine starts work at once
+    waiting   hours from now to the start * USD/h of waiting
+    policy    run * sum of value(s) * USD per unit and hour, the policy's own terms
 
-Intensity is the location-based average of now; a later engine prices it over the run.
+Intensity is the location-based average. Only the policy's own terms can be negative.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,14 +27,21 @@ from tradewind.api.policy import PolicySpec
 from tradewind.hardware.catalog import Catalog
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.inputs import Input, Inputs, price_or_zero
+from tradewind.placement.outlook import Outlook
 from tradewind.placement.plan import DECIMALS, TERM_INDEX, CostTerms, Term
 from tradewind.placement.power import kilowatts
 from tradewind.placement.shapes import Shape
-from tradewind.placement.snapshot import SiteName
+from tradewind.placement.snapshot import RuntimeNeed, SiteName
 from tradewind.placement.table import F64, I64, Mask, SiteTable, clean
 
 #: No term is above this, so that nine of them keep their sixth decimal in a float.
 MOST_USD = 1e8
+
+# The terms that can be negative are the policy's own.
+_LEAST_USD = np.array([[-MOST_USD if term is Term.POLICY else 0.0] for term in Term])
+
+#: Starts of work that does not wait.
+START_NOW: F64 = np.zeros(1)
 
 #: Its work has no end of its own: it is priced for a horizon, and faster chips do not shorten it.
 SERVICE_CLASS = "Inference"
@@ -56,6 +65,10 @@ class Footprint:
     cores: float
     memory_gib: float
     servers: F64
+
+    def only(self, places: I64) -> "Footprint":
+        """The same on some of the rows, by their places on R'."""
+        return Footprint(self.units[places], self.cores, self.memory_gib, self.servers[places])
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,32 +137,50 @@ class Pricer:
     Args:
         table: the sites.
         inputs: cleaned figures.
+        outlook: what electricity will cost and emit.
         catalog: for the speed of reference classes.
         config: stated figures.
     """
 
     def __init__(
-        self, table: SiteTable, inputs: Inputs, catalog: Catalog, config: EngineConfig
+        self,
+        table: SiteTable,
+        inputs: Inputs,
+        outlook: Outlook,
+        catalog: Catalog,
+        config: EngineConfig,
     ) -> None:
         self._table = table
         self._in = inputs
+        self._outlook = outlook
         self._catalog = catalog
         self._config = config
 
-    def price(self, shape: Shape, prices: PolicySpec, rows: I64, takes: Footprint) -> Costs:
-        """Price a shape on some rows.
+    def price(
+        self,
+        shape: Shape,
+        prices: PolicySpec,
+        rows: I64,
+        takes: Footprint,
+        starts_s: F64 = START_NOW,
+    ) -> list[Costs]:
+        """Price a shape on some rows, by start.
 
         Args:
             shape: whose duration, data and consumers count.
             prices: of its policy.
             rows: (R',) places on the axis R.
             takes: what one gang takes there.
+            starts_s: (T,) seconds after now.
+
+        Returns:
+            T costs on these rows.
         """
-        known = self._in
+        known, ahead = self._in, self._outlook
         site = self._table.row_site[rows]
         run_h, assumed = self._run_hours(shape, rows, takes)
+        run_s = run_h * 3600
         kwh = run_h * self._kilowatts(rows, site, takes)
-        grams = kwh * known.carbon_intensity.values[site]
         wait_price = price_or_zero(prices.wait_per_hour)
         gib, hours = self._transfer(shape.placement.data, site)
         terms = np.zeros((len(Term), len(rows)))
@@ -158,24 +189,72 @@ class Pricer:
             + takes.cores * known.cpu_hour.values[site]
             + takes.memory_gib * known.memory_gib_hour.values[site]
         )
-        terms[TERM_INDEX[Term.ELECTRICITY]] = kwh / 1000 * known.price_per_mwh.values[site]
-        terms[TERM_INDEX[Term.CARBON]] = grams / 1e6 * price_or_zero(prices.carbon_per_tonne)
         terms[TERM_INDEX[Term.LATENCY]] = (
             run_h * self._distance(shape, site) * price_or_zero(prices.latency_per_millisecond_hour)
         )
         terms[TERM_INDEX[Term.DATA]] = gib * price_or_zero(prices.data_per_gib) + hours * wait_price
         waits = queue_hours(run_h, known.load.values[site], takes.servers)
         terms[TERM_INDEX[Term.QUEUEING]] = waits * wait_price
-        # Rounded here and nowhere else: every total is a sum of these very numbers.
-        terms[:] = np.round(np.clip(terms, 0.0, MOST_USD), DECIMALS)
-        return Costs(
-            terms=terms,
-            total=np.round(terms.sum(axis=0), DECIMALS),
-            run_s=run_h * 3600,
-            transfer_s=hours * 3600,
-            energy_kwh=kwh,
-            carbon_kg=grams / 1000,
-            assumed=(*assumed, *self._assumed(shape, prices, rows, site, takes)),
+        terms[TERM_INDEX[Term.POLICY]], guessed = self._own_terms(prices, site, run_h)
+        assumed += [*self._assumed(shape, prices, rows, site, takes), *guessed]
+        per_mwh = ahead.mean(ahead.price_per_mwh.priced, site, run_s, starts_s)
+        per_gram = price_or_zero(prices.carbon_per_tonne) / 1e6
+        grams = ahead.mean(ahead.carbon_intensity.priced, site, run_s, starts_s)
+        emits = ahead.mean(ahead.carbon_intensity.expected, site, run_s, starts_s)
+        found = []
+        for t, start_s in enumerate(starts_s.tolist()):
+            now = terms.copy() if len(starts_s) > 1 else terms
+            now[TERM_INDEX[Term.ELECTRICITY]] = kwh / 1000 * per_mwh[:, t]
+            now[TERM_INDEX[Term.CARBON]] = kwh * grams[:, t] * per_gram
+            now[TERM_INDEX[Term.WAITING]] = start_s / 3600 * wait_price
+            # Rounded here and nowhere else: every total is a sum of these very numbers.
+            now[:] = np.round(np.clip(now, _LEAST_USD, MOST_USD), DECIMALS)
+            found.append(
+                Costs(
+                    terms=now,
+                    total=np.round(now.sum(axis=0), DECIMALS),
+                    run_s=run_s,
+                    transfer_s=hours * 3600,
+                    energy_kwh=kwh,
+                    carbon_kg=kwh * emits[:, t] / 1000,
+                    assumed=tuple(assumed),
+                )
+            )
+        return found
+
+    def _own_terms(
+        self, prices: PolicySpec, site: I64, run_h: F64
+    ) -> tuple[F64, list[tuple[str, Mask]]]:
+        """(R',) USD of the policy's own terms; which of their values were assumed.
+
+        A price may be negative: that is a reward. An unknown value counts as the dearest known.
+        """
+        total = np.zeros(len(site))
+        assumed: list[tuple[str, Mask]] = []
+        for term in prices.terms:
+            each = clean(term.price_per_unit, low=-1e9)
+            if not each or math.isnan(each):
+                continue
+            values = self._in.term(term.query, dear=each > 0)
+            total += run_h * values.values[site] * each
+            if values.assumed[site].any():
+                assumed.append((f"term {term.name}", values.assumed[site]))
+        return total, assumed
+
+    def run_s(self, runtime: RuntimeNeed, class_name: str | None) -> float:
+        """How long work of a stated length runs on a class, seconds; on no class as stated."""
+        duration_s = clean(runtime.duration_s)
+        made = self._catalog.get(class_name) if class_name else None
+        if class_name is None:
+            return duration_s
+        stated = self._config.fallbacks.speed_tflops
+        reference = self._catalog.get(runtime.reference_class or self._config.reference_class)
+        base = clean(reference.speed if reference else None, low=1e-9)
+        speed = clean(made.speed if made else None, low=1e-9)
+        return (
+            duration_s
+            * (stated if math.isnan(base) else base)
+            / (stated if math.isnan(speed) else speed)
         )
 
     def _run_hours(

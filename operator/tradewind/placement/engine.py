@@ -16,6 +16,7 @@ from tradewind.placement.board import Board
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.contest import Case, case_of, market_of
+from tradewind.placement.deferral import after
 from tradewind.placement.explain import Explainer, verdict_of
 from tradewind.placement.feasibility import Evaluation
 from tradewind.placement.groups import groups_of
@@ -24,6 +25,7 @@ from tradewind.placement.memo import Memo
 from tradewind.placement.plan import (
     NO_SITE,
     Assignment,
+    Deferred,
     Eviction,
     Explanation,
     Plan,
@@ -44,8 +46,9 @@ from tradewind.placement.victims import Running
 
 DEFAULT_CONFIG = EngineConfig()
 
-#: How many workloads of a case go to which place on its R'.
-Choices = list[list[tuple[int, int]]]
+#: A place on R', a start slot, and how many workloads of a case go there.
+Choice = tuple[int, int, int]
+Choices = list[list[Choice]]
 
 
 def plan(snapshot: Snapshot, now: datetime, config: EngineConfig = DEFAULT_CONFIG) -> Plan:
@@ -76,6 +79,7 @@ class Planner:
         cycle = _Cycle(snapshot, now, self._memo, queues)
         assignments: list[Assignment] = []
         waiting: dict[Uid, Waiting] = {}
+        deferred: dict[Uid, Deferred] = {}
         evictions: list[Eviction] = []
         admitted = []
         for workload in snapshot.pending:
@@ -88,22 +92,27 @@ class Planner:
             for workload, outcome in cycle.place(competing):
                 if isinstance(outcome, Assignment):
                     assignments.append(outcome)
-                    waiting.pop(workload.uid, None)
                     schedule.record(workload, (outcome,))
-                else:
+                # A later round's word on what found no place in this one goes before.
+                waiting.pop(workload.uid, None)
+                deferred.pop(workload.uid, None)
+                if isinstance(outcome, Waiting):
                     waiting[workload.uid] = outcome
+                elif isinstance(outcome, Deferred):
+                    deferred[workload.uid] = outcome
             if competing.last and not cycle.preemption.idle:
                 left = [w for w in competing.workloads if w.uid in waiting]
                 evictions += cycle.make_room(left, schedule, promised=competing.promised)
         return Plan(
             tuple(assignments),
             tuple(waiting.values()),
-            evictions=tuple(evictions),
+            tuple(deferred.values()),
+            tuple(evictions),
             serial=snapshot.serial,
         )
 
 
-Outcomes = list[tuple[WorkloadView, Assignment | Waiting]]
+Outcomes = list[tuple[WorkloadView, Assignment | Waiting | Deferred]]
 
 
 class _Cycle:
@@ -114,9 +123,10 @@ class _Cycle:
         self._now = now
         self._memo = memo
         memo.begin(snapshot, now)
+        self._evaluator = memo.evaluator
         self._table = memo.table
-        self._ledger = Ledger(self._table, snapshot.assumed, memo.evaluator.entries)
-        self._explainer = Explainer(self._table, memo.evaluator.chips)
+        self._ledger = Ledger(self._table, snapshot.assumed, self._evaluator.entries)
+        self._explainer = Explainer(self._table, self._evaluator.chips)
         running = Running(snapshot, self._table, queues, now)
         room = Room(snapshot, self._table, self._ledger)
         self.preemption = Preemption(self._table, queues, running, room)
@@ -136,83 +146,125 @@ class _Cycle:
 
     def place(self, competing: Round) -> Outcomes:
         """What becomes of the workloads of a round."""
-        limits = Limits(competing, self._memo.evaluator.chips, self._snapshot.catalog)
+        limits = Limits(competing, self._evaluator.chips, self._snapshot.catalog)
         outcomes: Outcomes = []
         cases: list[Case] = []
-        for group in groups_of(competing.workloads, self._now):
+        for group in groups_of(competing.workloads, self._now, self._evaluator.config):
             policy = self._snapshot.policies.get(group.shape.policy)
             if policy is None:
                 outcomes += [(workload, _without_policy(workload)) for workload in group.members]
                 continue
             found = self._memo.evaluate(group.shape, policy)
-            cases.append(case_of(group, found, self._table, self._ledger, limits))
+            cases.append(case_of(group, found, self._evaluator, self._ledger, limits))
         before = self._ledger.view(), limits.saved()
         choices = self._each_its_best(cases, limits)
-        if choices is None:
+        if choices is None or any(slot for chosen in choices for _, slot, _ in chosen):
             self._ledger.restore(before[0])
             limits.restore(before[1])
+        if choices is None:
             choices = self._compete(cases, limits)
+        elif any(slot for chosen in choices for _, slot, _ in chosen):
+            self._keep_present(cases, choices, limits)
         for case, chosen in zip(cases, choices, strict=True):
             outcomes += self._tell(case, chosen, limits)
         return outcomes
 
     def _each_its_best(self, cases: list[Case], limits: Limits) -> Choices | None:
-        """Each group takes its own best rows; None when one takes what another would have had."""
+        """Each group takes its own best; None when one takes what another would have had.
+
+        Later starts are put on the ledger too: if all fit even at the same time, nobody competes.
+        """
         choices: Choices = []
+        alone = len(cases) == 1 and len(cases[0].starts_s) == 1
         for case in cases:
             left, chosen = len(case.group.members), []
-            for place in case.open.tolist():
+            places, slots = case.options(roomy=alone)
+            for place, slot in zip(places.tolist(), slots.tolist(), strict=True):
                 if not left:
                     break
-                allowed = left
-                if case.lot is not None:
-                    allowed = min(left, int(limits.most(case.group.shape.queue, case.lot)[place]))
-                needs = case.found.needs[place]
-                count = self._ledger.take_up_to(int(case.found.rows[place]), needs, allowed)
-                if count and case.lot is not None:
-                    limits.take(case.group.shape.queue, case.lot, place, count)
-                if count < left and len(cases) > 1:
+                count = self._take(case, (place, slot), left, limits)
+                if count < left and not alone:
                     return None
                 if count:
-                    chosen.append((place, count))
+                    chosen.append((place, slot, count))
                 left -= count
             choices.append(chosen)
         return choices
 
+    def _keep_present(self, cases: list[Case], choices: Choices, limits: Limits) -> None:
+        """Take what starts now, and nothing else."""
+        for case, chosen in zip(cases, choices, strict=True):
+            for place, slot, count in chosen:
+                if slot == 0 and self._take(case, (place, slot), count, limits) < count:
+                    raise AssertionError(f"{case.group.shape}: what fitted with more does not fit")
+
+    def _take(self, case: Case, option: tuple[int, int], limit: int, limits: Limits) -> int:
+        """Take as many workloads of a case as fit; how many."""
+        place, slot = option
+        counted = case.lot is not None and slot == 0
+        if counted and case.lot is not None:
+            limit = min(limit, int(limits.most(case.group.shape.queue, case.lot)[place]))
+        row = int(case.found.rows[place])
+        count = self._ledger.take_up_to(row, case.found.needs[place], limit)
+        if count and counted and case.lot is not None:
+            limits.take(case.group.shape.queue, case.lot, place, count)
+        return count
+
     def _compete(self, cases: list[Case], limits: Limits) -> Choices:
         """Groups take rows by the price of capacity."""
-        market, stakes = market_of(cases, self._table, self._ledger)
+        market, stakes, slots = market_of(
+            cases, self._evaluator, self._ledger, self._snapshot.running
+        )
         few = market.count.sum() <= SEARCHED
         effort = Effort(REPACK_STEPS) if few else None
         board = Board(self._table, self._ledger, limits, market, stakes, effort=effort)
         solve(market, board)
         choices: Choices = [[] for _ in cases]
         for (group, candidate), count in board.placed.items():
-            choices[group].append((int(stakes[group].places[candidate]), count))
+            place, slot = int(stakes[group].places[candidate]), int(slots[group][candidate])
+            choices[group].append((place, slot, count))
         for case, chosen in zip(cases, choices, strict=True):
             rank = {place: i for i, place in enumerate(case.found.order.tolist())}
-            chosen.sort(key=lambda choice: rank[choice[0]])
+            chosen.sort(key=lambda choice: (choice[1], rank[choice[0]]))
         return choices
 
-    def _tell(self, case: Case, chosen: list[tuple[int, int]], limits: Limits) -> Outcomes:
-        """The outcomes of a case; the first of its workloads get its best rows."""
+    def _tell(self, case: Case, chosen: list[Choice], limits: Limits) -> Outcomes:
+        """The outcomes of a case; the first of its workloads get its earliest and best rows."""
         view = self._ledger.view()
         closed = None
         if case.lot is not None:
             closed = limits.closed(case.group.shape.queue, case.lot)
         outcomes: Outcomes = []
         members = iter(case.group.members)
-        for place, count in chosen:
-            why = self._explainer.explain(case.found, view, place, closed)
+        for place, slot, count in chosen:
+            later = case.costs[slot] if slot else None
+            why = self._explainer.explain(case.found, view, place, closed, later=later)
             for _ in range(count):
                 workload = next(members)
-                outcomes.append((workload, self._assign(workload, case.found, place, why)))
+                if slot:
+                    made: Assignment | Deferred = self._defer(workload, case, slot, why)
+                else:
+                    made = self._assign(workload, case.found, place, why)
+                outcomes.append((workload, made))
         left = list(members)
         if left:
             why = self._explainer.explain(case.found, view, None, closed)
             verdict = verdict_of(why.refused)
             outcomes += [(workload, Waiting(workload.uid, verdict, why)) for workload in left]
         return outcomes
+
+    def _defer(self, workload: WorkloadView, case: Case, slot: int, why: Explanation) -> Deferred:
+        if why.chosen is None:
+            raise AssertionError(f"{workload.uid}: a choice without a candidate")
+        return Deferred(
+            uid=workload.uid,
+            start_at=after(self._now, float(case.starts_s[slot])),
+            site=why.chosen.site,
+            class_name=why.chosen.class_name,
+            cost=why.chosen.cost,
+            cost_now=case.found.costs.at(int(case.open[0])) if len(case.open) else None,
+            explanation=why,
+        )
 
     def _assign(
         self, workload: WorkloadView, found: Evaluation, place: int, why: Explanation

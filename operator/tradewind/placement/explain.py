@@ -14,11 +14,13 @@ import numpy as np
 from tradewind.api.workload import Alternative, Decision, Estimate, RefusalSummary
 from tradewind.placement.capacity import CapacityView
 from tradewind.placement.chips import Chips
+from tradewind.placement.cost import Costs
 from tradewind.placement.demands import needs_on
 from tradewind.placement.feasibility import NONE, REASONS, Evaluation
 from tradewind.placement.limits import Closed
 from tradewind.placement.misfit import misfit
 from tradewind.placement.plan import (
+    TERM_INDEX,
     Assignment,
     Candidate,
     Deferred,
@@ -26,6 +28,7 @@ from tradewind.placement.plan import (
     LazySequence,
     Refusal,
     RefusalReason,
+    Term,
     Verdict,
     Waiting,
 )
@@ -39,6 +42,10 @@ MOST_ALTERNATIVES = 3
 MOST_SITES = 5
 # With a summary for every reason there is, still within the 64 items that the CRD admits.
 MOST_TOLD = 32
+
+
+# Parts of a saving below this are not told, USD.
+_CENT = 0.005
 
 
 class _Survey:
@@ -66,7 +73,7 @@ class _Survey:
     @cached_property
     def room(self) -> I64:
         """(R',) gangs that fit."""
-        return self.found.room(self._table, self.view)
+        return self.found.room(self.view)
 
     @cached_property
     def others(self) -> I64:
@@ -98,6 +105,8 @@ class Explainer:
         view: CapacityView,
         chosen: int | None,
         closed: Closed | None = None,
+        *,
+        later: Costs | None = None,
     ) -> Explanation:
         """Explain a choice.
 
@@ -106,15 +115,17 @@ class Explainer:
             view: what is free to others than the workload.
             chosen: place of the chosen row on R'; None when the workload waits.
             closed: rows that its queue may not take; None: it may take all.
+            later: costs of a later start; alternatives are starts now, the chosen row among them.
         """
-        survey = _Survey(self._table, found, view, chosen, closed)
+        survey = _Survey(self._table, found, view, None if later else chosen, closed)
+        costs = later or found.costs
         return Explanation(
             policy=found.shape.policy,
-            chosen=None if chosen is None else self._candidate(found, chosen),
+            chosen=None if chosen is None else self._candidate(found, chosen, costs),
             alternatives=LazySequence(
                 lambda: (
                     len(survey.others),
-                    lambda i: self._candidate(found, int(survey.others[i])),
+                    lambda i: self._candidate(found, int(survey.others[i]), found.costs),
                 )
             ),
             refused=LazySequence(
@@ -128,12 +139,11 @@ class Explainer:
     def _no(self, survey: "_Survey", site: int) -> Refusal:
         return self._closed(survey, site) or self._refusal(survey.found, survey.view, site)
 
-    def _candidate(self, found: Evaluation, place: int) -> Candidate:
+    def _candidate(self, found: Evaluation, place: int, costs: Costs) -> Candidate:
         row = int(found.rows[place])
         site = self._table.sites[int(self._table.row_site[row])]
         accelerator = self._table.row_accelerator[row]
         soft = untolerated(site.taints, found.shape.placement.tolerations, soft=True)
-        costs = found.costs
         return Candidate(
             site=site.name,
             class_name=accelerator.class_name if accelerator else None,
@@ -302,7 +312,7 @@ def message_of(outcome: Assignment | Waiting | Deferred) -> str:
         text += f" then costs {outcome.cost.total:.2f} USD"
         if outcome.cost_now is None:
             return text + "; nothing has room now"
-        return text + f", a start now {outcome.cost_now.total:.2f} USD"
+        return text + f", a start now {outcome.cost_now.total:.2f} USD: {saving_of(outcome)}"
     if isinstance(outcome, Assignment):
         on = f" on {outcome.class_name}" if outcome.class_name else ""
         text = f"{outcome.site}{on} at {outcome.cost.total:.2f} USD"
@@ -315,6 +325,20 @@ def message_of(outcome: Assignment | Waiting | Deferred) -> str:
     groups = summarise(why.refused)
     parts = [f"{group.count} {group.reason} ({group.example})" for group in groups]
     return f"none of {len(why.refused)} sites will do: " + "; ".join(parts)
+
+
+def saving_of(outcome: Deferred) -> str:
+    """What waiting saves against a start now, the largest parts of it by name."""
+    if outcome.cost_now is None:
+        return ""
+    before, after = outcome.cost_now, outcome.cost
+    parts = sorted(
+        ((before[term] - after[term], term) for term in Term),
+        key=lambda part: (-part[0], TERM_INDEX[part[1]]),
+    )
+    named = [f"{usd:.2f} {term.value}" for usd, term in parts if usd >= _CENT]
+    saved = f"saves {before.total - after.total:.2f} USD"
+    return f"{saved}, of which {', '.join(named)}" if named else saved
 
 
 def estimate_of(assignment: Assignment) -> Estimate:

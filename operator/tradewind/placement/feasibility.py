@@ -18,6 +18,7 @@ from tradewind.placement.capacity import CapacityView
 from tradewind.placement.chips import Chips, chip_refusal
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.cost import Costs, Footprint, Pricer
+from tradewind.placement.deferral import start_slots
 from tradewind.placement.demands import (
     PodNeed,
     named_resources,
@@ -26,9 +27,11 @@ from tradewind.placement.demands import (
 )
 from tradewind.placement.entries import Entries
 from tradewind.placement.inputs import Inputs
+from tradewind.placement.outlook import Outlook
 from tradewind.placement.plan import RefusalReason
 from tradewind.placement.rules import SITE_RULES
 from tradewind.placement.shapes import Shape
+from tradewind.placement.snapshot import RuntimeNeed
 from tradewind.placement.table import F64, I64, Column, Mask, SiteTable
 from tradewind.placement.taints import untolerated
 
@@ -49,9 +52,11 @@ class Evaluation:
         site_rule: (S,) place of the first rule in `SITE_RULES` that refuses a site, else `NONE`.
         row_reason: (R,) rank of the reason that refuses a row, else `NONE`; for rows of sites that
             no rule refuses. Rows that the shape does not look at are `NONE` too.
+        row_site: (R',) the site of each of `rows`.
         rows: (R',) rows that would do if they had room, by R.
         needs: for each of `rows`, what the gang takes there.
-        costs: on `rows`.
+        takes: what the whole gang takes on `rows`.
+        costs: on `rows`, if it starts now.
         order: (R',) places on R', the best first.
         avoided: (S,) sites with a PreferNoSchedule taint that is not tolerated.
         gangs: (R',) whole gangs that fit on the snapshot's own node shapes.
@@ -63,20 +68,22 @@ class Evaluation:
     now: datetime
     site_rule: I64
     row_reason: I64
+    row_site: I64
     rows: I64
     needs: tuple[tuple[PodNeed, ...], ...]
+    takes: Footprint
     costs: Costs
     order: I64
     avoided: Mask
     gangs: I64
     late_s: Mapping[int, float]
 
-    def room(self, table: SiteTable, view: CapacityView) -> I64:
+    def room(self, view: CapacityView) -> I64:
         """(R',) whole gangs that fit on what is left in a view."""
         if not view.touched:
             return self.gangs
         found = self.gangs.copy()
-        stale = np.isin(table.row_site[self.rows], list(view.touched))
+        stale = np.isin(self.row_site, list(view.touched))
         for place in np.flatnonzero(stale).tolist():
             found[place] = view.fits(int(self.rows[place]), self.needs[place])
         return found
@@ -92,19 +99,21 @@ class Evaluator:
         config: stated figures.
 
     Attributes:
+        table: the sites.
+        config: stated figures.
         chips: the accelerators of all rows.
         entries: the node shapes of all sites.
+        outlook: what is expected of the hours to come.
     """
 
     def __init__(
         self, table: SiteTable, catalog: Catalog, now: datetime, config: EngineConfig
     ) -> None:
-        self._table = table
+        self.table = table
         self._catalog = catalog
-        self.now = now
+        self.config = config
         self.chips = Chips(table, catalog, config)
         self._inputs = Inputs(table, self.chips, config)
-        self._pricer = Pricer(table, self._inputs, catalog, config)
         self._resources = Column(
             ["" if found is None else found.resource_name for found in table.row_accelerator]
         )
@@ -112,18 +121,45 @@ class Evaluator:
         self._site_count = len(table.sites)
         self.entries = Entries(table)
         self._pristine = CapacityView(table, {})
+        self.begin(now)
+
+    def begin(self, now: datetime) -> None:
+        """Make ready for a cycle of the same sites."""
+        self.now = now
+        self._over_time: dict[tuple[Shape, int], tuple[F64, Sequence[Costs]]] = {}
+        self.outlook = Outlook(self.table.sites, self._inputs, self.config, now)
+        self._pricer = Pricer(self.table, self._inputs, self.outlook, self._catalog, self.config)
+
+    def starts_of(self, found: Evaluation, slots: int) -> tuple[F64, Sequence[Costs]]:
+        """Starts of the present slot and those after it, and what a shape costs on its rows then.
+
+        Returns:
+            (slots,) seconds after now; so many costs.
+        """
+        key = (found.shape, slots)
+        known = self._over_time.get(key)
+        if known is None:
+            slot_s = self.config.slot_s
+            starts_s = start_slots(self.now, slot_s, slot_s * slots, slots)
+            costs = self._pricer.price(found.shape, found.policy, found.rows, found.takes, starts_s)
+            known = self._over_time[key] = (starts_s, costs)
+        return known
+
+    def run_s(self, runtime: RuntimeNeed, class_name: str | None) -> float:
+        """How long work of a stated length runs on a class, seconds; on no class as stated."""
+        return self._pricer.run_s(runtime, class_name)
 
     def evaluate(self, shape: Shape, policy: PolicySpec) -> Evaluation:
         """Apply the hard rules to a shape, and price what they leave over."""
         shape = with_defaults(shape, policy)
-        table = self._table
+        table = self.table
         site_rule = self._site_rules(shape)
         row_reason, looked_at = self._row_rules(shape)
         open_rows = np.flatnonzero(
             looked_at & (row_reason == NONE) & (site_rule[table.row_site] == NONE)
         ).astype(np.int64)
         needs, takes, gangs = self._capacity(shape, open_rows)
-        costs = self._pricer.price(shape, policy, open_rows, takes)
+        costs = self._pricer.price(shape, policy, open_rows, takes)[0]
         late = self._late(shape, costs)
         row_reason[open_rows[late]] = RANK[RefusalReason.DEADLINE]
         late_s: dict[int, float] = {}
@@ -144,8 +180,10 @@ class Evaluator:
             now=self.now,
             site_rule=site_rule,
             row_reason=row_reason,
+            row_site=table.row_site[rows],
             rows=rows,
             needs=tuple(needs[place] for place in kept.tolist()),
+            takes=takes.only(kept),
             costs=costs,
             order=np.lexsort((rows, costs.total, avoided[table.row_site[rows]])),
             avoided=avoided,
@@ -157,12 +195,12 @@ class Evaluator:
         """(S,) place of the first rule that refuses a site, or `NONE`."""
         first = np.full(self._site_count, NONE, np.int64)
         for place, rule in enumerate(SITE_RULES):
-            first[(first == NONE) & ~rule.admits(shape, self._table)] = place
+            first[(first == NONE) & ~rule.admits(shape, self.table)] = place
         return first
 
     def _row_rules(self, shape: Shape) -> tuple[I64, Mask]:
         """(R,) rank of what refuses a row, or `NONE`; (R,) which rows the shape looks at."""
-        table = self._table
+        table = self.table
         reason = np.full(table.rows, NONE, np.int64)
         looked_at = np.zeros(table.rows, bool)
         if not wants_accelerators(shape.demand, self._accelerator_resources):
@@ -186,7 +224,7 @@ class Evaluator:
         self, shape: Shape, rows: I64
     ) -> tuple[list[tuple[PodNeed, ...]], Footprint, I64]:
         """What the gang takes on each row, and how many of it fit; by resource name."""
-        table = self._table
+        table = self.table
         needs: list[tuple[PodNeed, ...]] = [()] * len(rows)
         gangs = np.zeros(len(rows), np.int64)
         units = np.zeros(len(rows))
@@ -216,8 +254,8 @@ class Evaluator:
 
         Where nobody counted what the site has, what the snapshot shows free stands in for it.
         """
-        free = self.entries.bound(rows, self._table.row_site[rows], needs) if needs else 1
-        count = self._table.allocatable[rows]
+        free = self.entries.bound(rows, self.table.row_site[rows], needs) if needs else 1
+        count = self.table.allocatable[rows]
         return np.maximum(1.0, np.where(count >= 0, count // max(1, asked), free))
 
     def _late(self, shape: Shape, costs: Costs) -> Mask:

@@ -1,7 +1,8 @@
 """Which workloads of a round are planned as one?
 
-A group is of one shape and of one age: what it counts to leave work unplaced doubles each time its
-age doubles beyond a day, so that nobody waits for ever, and that must not lift younger work along.
+A group is of one shape, may start until the same slot, and is of one age: what it counts to leave
+work unplaced doubles each time its age doubles beyond a day, so that nobody waits for ever, and
+that must not lift younger work along.
 """
 
 import math
@@ -9,14 +10,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tradewind.placement.config import EngineConfig
+from tradewind.placement.deferral import start_slots
 from tradewind.placement.shapes import Shape, shape_of
-from tradewind.placement.snapshot import WorkloadView
+from tradewind.placement.snapshot import SiteName, WorkloadView
 
 #: Below this age work is young; the price of leaving it unplaced doubles with every doubling.
 PATIENCE_S = 86400.0
 
 # 2^10 days of waiting weigh like two years' more: nothing outweighs them.
 _MOST_DOUBLINGS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the last cycle meant to do with work that it deferred."""
+
+    site: SiteName
+    start: datetime
 
 
 @dataclass(slots=True)
@@ -26,11 +37,15 @@ class Group:
     Args:
         shape: of all of them.
         doublings: how often the price of leaving them unplaced has doubled.
+        slots: how many start slots they may choose from, the present one included.
+        planned: where and when the last cycle meant to start them.
         members: in the order of the round.
     """
 
     shape: Shape
     doublings: int
+    slots: int = 1
+    planned: Planned | None = None
     members: list[WorkloadView] = field(default_factory=list)
 
     @property
@@ -51,11 +66,25 @@ def doublings_of(created: datetime, now: datetime) -> int:
     return min(_MOST_DOUBLINGS, max(0, math.floor(math.log2(days)))) if days > 1 else 0
 
 
-def groups_of(workloads: Iterable[WorkloadView], now: datetime) -> list[Group]:
+def slots_of(workload: WorkloadView, now: datetime, config: EngineConfig) -> int:
+    """How many start slots a workload may choose from; counted from its creation, never below 1."""
+    if not workload.runtime.max_delay_s > 0:
+        return 1
+    left_s = workload.runtime.max_delay_s - (now - workload.created).total_seconds()
+    return len(start_slots(now, config.slot_s, left_s, config.max_slots))
+
+
+def groups_of(
+    workloads: Iterable[WorkloadView], now: datetime, config: EngineConfig
+) -> list[Group]:
     """Workloads in groups; groups and members in the order given."""
-    found: dict[tuple[Shape, int], Group] = {}
+    found: dict[tuple[Shape, int, int, Planned | None], Group] = {}
     for workload in workloads:
-        key = (shape_of(workload), doublings_of(workload.created, now))
+        planned = None
+        slots = slots_of(workload, now, config)
+        if slots > 1 and workload.planned_start is not None and workload.planned_site is not None:
+            planned = Planned(workload.planned_site, workload.planned_start)
+        key = (shape_of(workload), doublings_of(workload.created, now), slots, planned)
         group = found.get(key)
         if group is None:
             group = found[key] = Group(*key)

@@ -11,7 +11,7 @@ import numpy as np
 
 from tradewind.placement.chips import Chips
 from tradewind.placement.config import EngineConfig
-from tradewind.placement.table import F64, Mask, SiteTable
+from tradewind.placement.table import F64, Mask, SiteTable, clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,20 @@ class Inputs:
             column = self._table.latency_ms(region)
             found = self._latency[region] = filled(column, self._fallback_latency)
         return found
+
+    def term(self, query: str, *, dear: bool) -> Input:
+        """(S,) values of a policy's own term; unknown ones are the worst known, 0 if none is.
+
+        Args:
+            query: its PromQL.
+            dear: a high value is the worst; False: a low one.
+        """
+        values = np.array(
+            [clean(site.term_values.get(query), low=-1e12, high=1e12) for site in self._table.sites]
+        )
+        known = values[~np.isnan(values)]
+        worst = (known.max() if dear else known.min()) if known.size else 0.0
+        return filled(values, worst, high_is_dear=dear)
 
 
 def price_or_zero(price: float) -> float:

@@ -47,7 +47,10 @@ class Memo:
         ):
             # Shapes that nobody asked for in a whole cycle are let go of.
             self._last, self._known = self._known, {}
-            self.evaluator.now = now
+            if now != self.evaluator.now:
+                self.evaluator.begin(now)
+            if self.evaluator.outlook.known:
+                self._last = {}  # priced over hours that have moved on
             return
         self._sites, self._catalog = snapshot.sites, snapshot.catalog
         self._known, self._last = {}, {}

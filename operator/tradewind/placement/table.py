@@ -9,7 +9,8 @@ sites), or a site with one of its accelerator classes (the others).
 """
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -134,6 +135,14 @@ class SiteTable:
 
     def _flags(self, read: Callable[[SiteView], bool]) -> Mask:
         return np.fromiter((read(site) for site in self.sites), bool, len(self.sites))
+
+    @cached_property
+    def class_row(self) -> Mapping[tuple[int, str], int]:
+        """The first row of each class of a site."""
+        found: dict[tuple[int, str], int] = {}
+        for (site, class_name, _), row in self.row_index.items():
+            found.setdefault((site, class_name), row)
+        return found
 
     @property
     def rows(self) -> int:

@@ -1,0 +1,120 @@
+"""What is electricity expected to cost, and to emit, in the hours to come? All sites at once.
+
+The first step, the one that `now` lies in, is what was measured. Later steps are the forecast plus
+a price for its uncertainty: so many standard deviations, which grow with the lead time. A site that
+has no forecast is taken to stay as it is, with the uncertainty of a forecast that does not tell
+how sure it is: knowing less never wins. After the last known step comes the mean of those known.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+
+from tradewind.placement.config import EngineConfig
+from tradewind.placement.deferral import Profile, grid_edges, mean_over_runs, on_grid, risk_of
+from tradewind.placement.inputs import Inputs
+from tradewind.placement.snapshot import Forecast, SiteView
+from tradewind.placement.table import F64, I64
+
+# Ten days of hours: what lies beyond has the mean.
+_MOST_STEPS = 240
+
+
+class Signal:
+    """One signal over time.
+
+    Attributes:
+        expected: (S, H + 1), the last column is what follows the last step.
+        priced: (S, H + 1) with the price of uncertainty.
+    """
+
+    def __init__(self, expected: F64, priced: F64) -> None:
+        self.expected = expected
+        self.priced = priced
+
+
+class Outlook:
+    """Forecasts of a cycle.
+
+    Args:
+        sites: on the axis S.
+        inputs: what is known of now.
+        config: steps, and what uncertainty counts.
+        now: of the cycle.
+
+    Attributes:
+        known: whether any site has a forecast; without, everything stays as it is.
+        edges_s: (H+1,) ends of the steps, seconds after now.
+        carbon_intensity: gCO2e/kWh.
+        price_per_mwh: USD.
+    """
+
+    def __init__(
+        self, sites: Sequence[SiteView], inputs: Inputs, config: EngineConfig, now: datetime
+    ) -> None:
+        self._config = config
+        self._now = now
+        carbon = [site.carbon_forecast for site in sites]
+        price = [site.price_forecast for site in sites]
+        self.known = any(found is not None for found in (*carbon, *price))
+        self.edges_s = grid_edges(now, config.step_s, self._steps((*carbon, *price)))
+        self.carbon_intensity = self._signal(carbon, inputs.carbon_intensity.values)
+        self.price_per_mwh = self._signal(price, inputs.price_per_mwh.values)
+
+    def _steps(self, forecasts: Sequence[Forecast | None]) -> int:
+        ends = [
+            (found.start - self._now).total_seconds() + found.step_s * len(found.values)
+            for found in forecasts
+            if found is not None and found.step_s > 0
+        ]
+        return min(_MOST_STEPS, max(1, int(max(ends, default=0.0) // self._config.step_s) + 1))
+
+    def _signal(self, forecasts: Sequence[Forecast | None], present: F64) -> Signal:
+        steps = len(self.edges_s) - 1
+        expected = np.repeat(present[:, None], steps, axis=1)
+        error = self._config.error_per_root_hour
+        lead_h = (self.edges_s[:-1] + self.edges_s[1:]) / 7200
+        risk = np.abs(expected) * error * np.sqrt(lead_h) if self.known else 0 * expected
+        for s, found in enumerate(forecasts):
+            if found is None:
+                continue
+            values = on_grid(found, found.values, self._now, self.edges_s)
+            there = np.isfinite(values) & (np.arange(steps) > 0)
+            expected[s, there] = np.maximum(0.0, values[there])
+            unsure = risk_of(found, self._now, self.edges_s, error_per_root_hour=error)
+            risk[s, there] = unsure[there]
+            if there.any():
+                expected[s, ~there & (np.arange(steps) > 0)] = expected[s, there].mean()
+        risk[:, 0] = 0.0  # measured
+        priced = expected + self._config.risk_price * risk
+        return Signal(_with_tail(expected), _with_tail(priced))
+
+    def mean(self, signal: F64, site: I64, run_s: F64, starts_s: F64) -> F64:
+        """Mean of a signal over runs.
+
+        Args:
+            signal: (S, H + 1) of this outlook.
+            site: (R',) of each row.
+            run_s: (R',) of each row.
+            starts_s: (T,).
+
+        Returns:
+            (R', T) in the unit of the signal.
+        """
+        found = np.empty((len(site), len(starts_s)))
+        if not self.known:
+            found[:] = signal[site, :1]
+            return found
+        lengths, which = np.unique(run_s, return_inverse=True)
+        for i, length in enumerate(lengths.tolist()):
+            rows = np.flatnonzero(which == i)
+            profile = Profile(length, self._config.exponential_runs)
+            here = signal[site[rows]]
+            found[rows] = mean_over_runs(here[:, :-1], here[:, -1], profile, self.edges_s, starts_s)
+        return found
+
+
+def _with_tail(values: F64) -> F64:
+    later = values[:, 1:] if values.shape[1] > 1 else values
+    return np.column_stack((values, later.mean(axis=1)))
