@@ -133,7 +133,10 @@ def decode(data: Mapping[str, str]) -> Ledger:
         if period == _FOLDED:
             continue
         try:
-            for row in csv.reader(text.splitlines()[1:]):
+            # As a stream: names may hold characters that `str.splitlines` takes for line ends.
+            rows = csv.reader(io.StringIO(text, newline=""))
+            next(rows, None)
+            for row in rows:
                 namespace, queue, site, policy, *figures = row
                 hours, kwh, kilograms, usd = map(float, figures)
                 key = Key(period, namespace, queue, site, policy)

@@ -14,13 +14,13 @@ import numpy as np
 from tradewind.placement.board import Stake
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.cost import START_NOW, Costs
+from tradewind.placement.expected_ends import over_time
 from tradewind.placement.feasibility import Evaluation, Evaluator
 from tradewind.placement.groups import Group
 from tradewind.placement.limits import Closed, Limits, Lot, lot_of
 from tradewind.placement.lines import Sorts
 from tradewind.placement.market import Market
 from tradewind.placement.plan import TERM_INDEX, Term
-from tradewind.placement.expected_ends import over_time
 from tradewind.placement.snapshot import WorkloadView
 from tradewind.placement.table import F64, I64
 

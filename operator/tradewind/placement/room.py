@@ -62,7 +62,7 @@ class Room:
 
     def free(self, found: Evaluation) -> I64:
         """(R',) whole gangs of a shape that fit now."""
-        return found.room(self._table, self._ledger.view())
+        return found.room(self._ledger.view())
 
     def groups(self, site: int, victims: Leaving | None = None) -> Groups:
         """Node shapes of a site as they will be, without some victims too."""
