@@ -55,12 +55,14 @@ class Options:
         least_stale_s: a signal that does not come is Stale for so long at least.
         step_s: length of a forecast's step; a day has 24 of them.
         memory: steps of history that are asked for; 0: none.
+        first_forecast_s: the first forecast is made by then, when polls have said whom to ask.
     """
 
     threads: int = 32
     least_stale_s: float = LEAST_STALE_S
     step_s: float = 3600.0
     memory: int = MEMORY
+    first_forecast_s: float = 60.0
 
 
 class SiteWatch:
@@ -136,8 +138,7 @@ class SiteWatch:
         """Renew the forecasts once a step, until cancelled."""
         step_s = self._options.step_s
         foresight = Foresight(self._name, self.spec, step_s, self._options.memory)
-        # After the first polls, which say who is to be asked; and not all sites at once.
-        wait_s = min(step_s, 2 * self.spec.poll_interval + 10.0)
+        wait_s = min(step_s, self._options.first_forecast_s)
         while True:
             await self._clock.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
             wait_s = step_s
