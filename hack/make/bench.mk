@@ -4,3 +4,8 @@ bench: $(READY) ## Dispatch: throughput, latency, CPU and memory, into .bench/di
 	@$(PYTHON) -m bench
 
 .PHONY: bench
+
+bench-telemetry: $(READY) ## Telemetry: CPU and memory of watching 200 sites, into .bench/telemetry.json
+	@$(PYTHON) -m bench.telemetry
+
+.PHONY: bench-telemetry
