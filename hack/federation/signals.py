@@ -5,6 +5,7 @@ the label `cluster`, the member's name, as a central Prometheus has it. Names ar
 exporters; docs/local-federation.md has the table.
 """
 
+import math
 import sys
 import threading
 import time
@@ -18,9 +19,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from federation.curves import Value, value_of
-from federation.spec import Clock, FederationSpec, Member, load_spec
+from federation.spec import Clock, FederationSpec, ForecastSpec, Member, load_spec
 
 _CORES = 100.0
+_HOUR_S = 3600.0
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class _Source:
     curves: Mapping[str, Value]
     pue: float | None
     round_trips: Mapping[str, float]
+    forecast: ForecastSpec | None = None
     busy_s: float = 0.0
     idle_s: float = 0.0
     counted: float = field(default_factory=time.monotonic)
@@ -64,6 +67,7 @@ class SignalCollector(Collector):
             yield from self._gauges(at)
             yield self._cpu(at, seconds)
             yield from self._round_trips()
+            yield from self._forecasts(at)
 
     def _gauges(self, at: datetime) -> Iterator[Metric]:
         carbon = GaugeMetricFamily(
@@ -102,6 +106,31 @@ class SignalCollector(Collector):
                 cpu.add_metric([name, "idle"], source.idle_s)
         return cpu
 
+    def _forecasts(self, at: datetime) -> Iterator[Metric]:
+        """One sample for each hour of the signals' clock; horizons are of the real one."""
+        ahead = GaugeMetricFamily(
+            "tradewind_forecast",
+            "What a signal is expected to be.",
+            labels=["cluster", "signal", "horizon_seconds", "quantile"],
+        )
+        issued = GaugeMetricFamily(
+            "tradewind_forecast_issued_timestamp_seconds",
+            "When that was said.",
+            labels=["cluster", "signal"],
+        )
+        for name, source in self._sources.items():
+            told = source.forecast
+            for signal, curve in source.curves.items() if told else ():
+                issued.add_metric([name, signal], time.time())  # noqa: TID251 - Prometheus' clock
+                for hour in range(told.hours + 1 if told else 0):
+                    value = curve(at + timedelta(hours=hour))
+                    horizon = f"{hour * _HOUR_S / self._clock.speed:g}"
+                    for quantile, share in _quantiles(told, hour):
+                        ahead.add_metric(
+                            [name, signal, horizon, quantile], value + share * abs(value)
+                        )
+        yield from (ahead, issued)
+
     def _round_trips(self) -> Iterator[Metric]:
         rtt = GaugeMetricFamily(
             "probe_icmp_duration_seconds",
@@ -118,6 +147,14 @@ class SignalCollector(Collector):
         yield from (rtt, success)
 
 
+def _quantiles(told: ForecastSpec | None, hour: int) -> list[tuple[str, float]]:
+    """Quantiles, and how far they lie from the value, as a share of it."""
+    if told is None:
+        return []
+    off = told.error * math.sqrt(hour / told.hours)
+    return [("0.5", 0.0), ("0.1", -off), ("0.9", off)] if told.error else [("0.5", 0.0)]
+
+
 def simulated(clock: Clock, passed_s: float) -> datetime:
     """The time of the signals after so many seconds of ours."""
     return clock.start + timedelta(seconds=passed_s * clock.speed)
@@ -131,6 +168,7 @@ def _source(member: Member, folder: Path) -> _Source:
         curves={name: value_of(curve, folder) for name, curve in given.items() if curve},
         pue=signals.pue,
         round_trips=signals.latency_ms,
+        forecast=signals.forecast,
     )
 
 

@@ -55,6 +55,16 @@ class Curve(Part):
         return self
 
 
+class ForecastSpec(Part):
+    """A forecast series of the curves: what they will be, and how sure that is said to be.
+
+    The quantiles of an hour h lie `error × √(h / hours)` of the value below and above it.
+    """
+
+    hours: Annotated[int, Field(ge=1, le=168)] = 24
+    error: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
 class Signals(Part):
     """What the member's Prometheus says; what is not given is not exported."""
 
@@ -63,6 +73,7 @@ class Signals(Part):
     load: Curve | None = None
     pue: float | None = None
     latency_ms: dict[str, float] = Field(default_factory=dict)
+    forecast: ForecastSpec | None = None
 
 
 class Energy(Part):

@@ -47,8 +47,25 @@ def _past() -> Iterator[str]:
     for number, value in enumerate(grid_like(4)):
         at = hour - 3600 * (671 - number)
         yield f'carbon_aware_intensity{{cluster="past"}} {value} {at}'
+    yield from _forecasts(now, times)
     # The last hour's sample is seen for five minutes: then the exporter's next one.
     yield from (f'carbon_aware_intensity{{cluster="past"}} 300 {at}' for at in times if at > hour)
+
+
+def _forecasts(now: int, times: range) -> Iterator[str]:
+    """Forecast series: in our own form, issued ten minutes ago, and in the British exporter's."""
+    for signal in ("carbon", "price"):
+        told = f'cluster="told",signal="{signal}"'
+        for at in times:
+            yield f"tradewind_forecast_issued_timestamp_seconds{{{told}}} {now - 600} {at}"
+        for hours in range(25):
+            for quantile, factor in (("0.1", 0.9), ("0.5", 1.0), ("0.9", 1.2)):
+                labels = f'{told},horizon_seconds="{3600 * hours}",quantile="{quantile}"'
+                for at in times:
+                    yield f"tradewind_forecast{{{labels}}} {(100 + hours) * factor} {at}"
+    for minutes in (0, 30, 60):
+        labels = f'cluster="gb",time="+{minutes // 60:02}:{minutes % 60:02}"'
+        yield from (f"carbon_intensity_forecast{{{labels}}} {200 - minutes} {at}" for at in times)
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +133,23 @@ def test_the_past_becomes_a_forecast(server: Prometheus) -> None:
     assert len(forecast.values) == 49
     assert 0 <= (now - forecast.start).total_seconds() < 3600
     assert forecast.low[12] < forecast.values[12] < forecast.high[12]
+
+
+def test_a_forecast_series_is_read_with_its_quantiles_from_the_step_that_runs(
+    server: Prometheus,
+) -> None:
+    spec = PrometheusSpec(url="unused", matchers={"cluster": "told"})
+    told = Foresight("s", spec).look(server, {}, SystemClock().now())
+    assert told.keys() == {"carbonIntensity", "pricePerMWh"}
+    carbon = told["carbonIntensity"]
+    assert (carbon.source, carbon.step_s) == ("tradewind", 3600)
+    assert carbon.values == tuple(100.0 + hours for hours in range(25))
+    assert carbon.low[4] == pytest.approx(93.6)
+    assert carbon.high[4] == pytest.approx(124.8)
+
+
+def test_the_british_exporters_forecast_is_read(server: Prometheus) -> None:
+    spec = PrometheusSpec(url="unused", matchers={"cluster": "gb"})
+    told = Foresight("s", spec).look(server, {}, SystemClock().now())["carbonIntensity"]
+    assert (told.source, told.step_s) == ("carbon-intensity-exporter", 1800)
+    assert told.values == (200, 170, 140)

@@ -135,14 +135,15 @@ class SiteWatch:
             line.close()
 
     async def forecast_for_ever(self) -> None:
-        """Renew the forecasts once a step, until cancelled."""
+        """Renew the forecasts once a step, the shortest of theirs and ours, until cancelled."""
         step_s = self._options.step_s
         foresight = Foresight(self._name, self.spec, step_s, self._options.memory)
         wait_s = min(step_s, self._options.first_forecast_s)
         while True:
             await self._clock.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
-            wait_s = step_s
             await self._forecast(foresight)
+            steps_s = [step_s, *(told.step_s for told in self.forecasts.values())]
+            wait_s = max(self.spec.poll_interval, min(steps_s))
 
     async def _poll(self, line: "_Connection") -> None:
         answer, told = await self._ask(line)

@@ -7,8 +7,8 @@ import pytest
 
 from federation.curves import value_of
 from federation.processes import FederationError
-from federation.signals import simulated
-from federation.spec import Clock, Curve
+from federation.signals import SignalCollector, simulated
+from federation.spec import Clock, Curve, FederationSpec
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -87,3 +87,31 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_clock_runs_as_fast_as_it_says() -> None:
     clock = Clock(speed=60, start=MONDAY)
     assert simulated(clock, 90) == MONDAY + timedelta(minutes=90)
+
+
+def test_a_forecast_says_what_the_curve_will_be_by_the_clock_of_the_real_prometheus() -> None:
+    spec = FederationSpec.model_validate(
+        {
+            "clock": {"speed": 60, "start": "2026-11-23T00:00:00Z"},
+            "members": [
+                {
+                    "name": "m",
+                    "signals": {
+                        "carbon": {"base": 100, "swing": 20, "peak": 3},
+                        "forecast": {"hours": 4, "error": 0.2},
+                    },
+                }
+            ],
+        }
+    )
+    told = {
+        tuple(sample.labels[name] for name in ("horizon_seconds", "quantile")): sample.value
+        for metric in SignalCollector(spec, Path()).collect()
+        for sample in metric.samples
+        if sample.name == "tradewind_forecast"
+    }
+    assert len(told) == 5 * 3
+    # Three hours are three minutes there; the error grows to 20% at the fourth hour.
+    assert told["180", "0.5"] == pytest.approx(120, rel=1e-3)
+    assert told["240", "0.1"] == pytest.approx(0.8 * told["240", "0.5"])
+    assert told["0", "0.1"] == told["0", "0.9"] == told["0", "0.5"]
