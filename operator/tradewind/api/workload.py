@@ -296,8 +296,9 @@ class Placement(Model):
     """Pods of this part's Job that are to succeed; absent: as many as the template says."""
     accelerator_class: str | None = None
     """AcceleratorClass that it runs on; absent for work without accelerators."""
-    device_class: str | None = None
-    """DeviceClass whose devices its pods claim; absent where they ask for an extended resource."""
+    resource_name: str | None = None
+    """Resource that its pods ask for, where the class does not tell: of accelerators that nobody
+    knows, and, as deviceclass.resource.kubernetes.io/CLASS, of devices that they claim."""
     object: ObjectReference | None = None
     """The object that runs it, once it was created."""
     phase: PlacementPhase

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tradewind.api.demand import Demand, PodDemand
+from tradewind.api.workload import Placement
 from tradewind.controller import lifecycle
 from tradewind.controller.splits import part_demand
 from tradewind.controller.store import Record, Store
@@ -17,8 +18,8 @@ from tradewind.placement.snapshot import Assumed, SiteName
 from tradewind.sites.inventory import Inventory
 from tradewind.sites.runtime import SiteRuntime
 
-#: (site, class, one pod's demand), counted in pods: equal ones are subtracted at once.
-_Key = tuple[str, str | None, PodDemand]
+#: (site, class, resource, one pod's demand), counted in pods: equal ones are subtracted at once.
+_Key = tuple[str, str | None, str | None, PodDemand]
 
 
 class AssumedCapacity:
@@ -41,9 +42,9 @@ class AssumedCapacity:
         """What is assumed now."""
         for uid in self._stale():
             self._count(uid, self._store.workloads.get(uid))
-        for (site, class_name, pod), count in self._pods.items():
+        for (site, class_name, resource, pod), count in self._pods.items():
             demand = Demand(kind="", pods=(replace(pod, count=count),))
-            yield Assumed(SiteName(site), class_name, demand, count)
+            yield Assumed(SiteName(site), class_name, demand, count, resource)
 
     def _stale(self) -> set[str]:
         """The workloads whose share may have changed since the last time."""
@@ -71,18 +72,17 @@ class AssumedCapacity:
                 runtime = self._runtime(placement.site)
                 bound = runtime.inventory.bound(uid) if runtime else 0
                 demand = part_demand(record.demand, placement)
-                _count_unbound(share, placement.site, placement.accelerator_class, demand, bound)
+                _count_unbound(share, placement, demand, bound)
         if share:
             self._shares[uid] = share
             self._pods.update(share)
 
 
-def _count_unbound(
-    pods: Counter[_Key], site: str, class_name: str | None, demand: Demand, bound: int
-) -> None:
+def _count_unbound(pods: Counter[_Key], placement: Placement, demand: Demand, bound: int) -> None:
     """Add a placement's pods that are not bound; of unlike pods the first are taken as bound."""
     for pod in demand.pods:
         unbound = max(0, pod.count - bound)
         bound = max(0, bound - pod.count)
         if unbound:
-            pods[(site, class_name, replace(pod, count=1))] += unbound
+            where = (placement.site, placement.accelerator_class, placement.resource_name)
+            pods[(*where, replace(pod, count=1))] += unbound

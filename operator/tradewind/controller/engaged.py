@@ -103,15 +103,15 @@ class EngagedSites:
             return None
         return runtime.state.since
 
-    def hardware(self, name: str, class_name: str, device_class: str = "") -> SiteHardware | None:
-        """How a site serves a class: by claims of a DeviceClass, or as its best way is."""
+    def hardware(self, name: str, class_name: str, resource: str = "") -> SiteHardware | None:
+        """How a site serves a class: by the resource that is named, or as its best way is."""
         runtime = self._registry.get(name)
         if runtime is None or not runtime.state.inventory_synced:
             return None
         ways = runtime.inventory.served(class_name)
         if not ways:
             return None
-        best = next((way for way in ways if way.device_class == device_class), ways[0])
+        best = next((way for way in ways if way.resource_name == resource), ways[0])
         runtime_class = runtime_class_for(best.resource_name, runtime.state.runtime_classes)
         return replace(best, runtime_class=runtime_class) if runtime_class else best
 

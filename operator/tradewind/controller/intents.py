@@ -35,7 +35,7 @@ class StoreIntents:
     Args:
         store: the records.
         writer: told of every change.
-        hardware: how a site serves a class, by a DeviceClass if one is named; None when the site
+        hardware: how a site serves a class, by a resource if one is named; None when the site
             has none of it any more.
         loaded: whether the whole hub has been listed; before that, absence means nothing.
         on_capacity: told when something ended and a cycle may be worth it.
@@ -83,7 +83,7 @@ class StoreIntents:
         hardware = None
         if placement.accelerator_class:
             hardware = self._hardware(
-                site, placement.accelerator_class, placement.device_class or ""
+                site, placement.accelerator_class, placement.resource_name or ""
             )
             if hardware is None:
                 return Hold()  # the site's nodes are not listed yet, or all of the class left

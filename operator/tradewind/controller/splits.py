@@ -12,7 +12,7 @@ from typing import Any
 from tradewind.api.demand import Demand
 from tradewind.api.workload import Placement, WorkloadStatus
 from tradewind.controller.lifecycle import ACTIVE, ASSIGNED, HOLDING, missing
-from tradewind.hardware.resources import device_class_of
+from tradewind.hardware.labels import told_resource
 from tradewind.placement.plan import Assignment
 from tradewind.placement.snapshot import SiteName, WorkloadView
 from tradewind.workloads.shares import completions_of, share_out
@@ -43,7 +43,7 @@ def placements_of(
             partial=partial,
             completions=share,
             accelerator_class=part.class_name,
-            device_class=device_class_of(part.resource_name or "") or None,
+            resource_name=told_resource(part.class_name, part.resource_name),
             phase=ASSIGNED,
         )
         for part, share in zip(assignments, completions, strict=True)

@@ -25,10 +25,10 @@ from tradewind.hardware.evidence import (
     memory_gib,
 )
 from tradewind.hardware.instances import INSTANCE_TYPE
-from tradewind.hardware.parts import part_name
-from tradewind.hardware.resources import Unit, unit_of, vendor_of
+from tradewind.hardware.parts import base_class, part_name
+from tradewind.hardware.resources import Unit, device_class_of, unit_of, vendor_of
 
-__all__ = ["UNKNOWN", "NodeAccelerators", "Recognition", "identify", "vendor_of"]
+__all__ = ["UNKNOWN", "NodeAccelerators", "Recognition", "identify", "told_resource", "vendor_of"]
 
 UNKNOWN: Final = "unknown"
 
@@ -76,6 +76,18 @@ class NodeAccelerators:
     devices: int | None = None
     told: tuple[str, str] = ("", "")
     message: str = ""
+
+
+def told_resource(class_name: str | None, resource_name: str | None) -> str | None:
+    """The resource, where a class does not tell by itself how its chips are asked for.
+
+    Chips of several makers may be unknown at one site, and a class may be there by DRA beside a
+    plugin.
+    """
+    if not class_name or not resource_name:
+        return None
+    unclear = base_class(class_name) == UNKNOWN or bool(device_class_of(resource_name))
+    return resource_name if unclear else None
 
 
 def identify(

@@ -215,5 +215,7 @@ class Ledger:
             for accelerator in accelerators_of(self._table.sites[site])
             if accelerator.class_name == placement.class_name
         ]
+        if placement.resource_name:
+            named = frozenset({placement.resource_name})
         offered.sort(key=lambda accelerator: accelerator.resource_name not in named)
         return offered[0] if offered else None

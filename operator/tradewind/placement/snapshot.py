@@ -286,12 +286,21 @@ class WorkloadView:
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """A placement that no watch has shown yet: its capacity is spoken for."""
+    """A placement that no watch has shown yet: its capacity is spoken for.
+
+    Args:
+        site: where.
+        class_name: on what; None without accelerators.
+        demand: of the workload.
+        replicas: pods of this part.
+        resource_name: by which they ask, where the class does not tell; else None.
+    """
 
     site: SiteName
     class_name: str | None
     demand: Demand
     replicas: int
+    resource_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

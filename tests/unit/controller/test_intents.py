@@ -45,7 +45,7 @@ class Hub:
         self.intents = StoreIntents(
             self.store,
             self,  # type: ignore[arg-type]
-            hardware=lambda site, name, _device_class: self.hardware.get((site, name)),
+            hardware=lambda site, name, _resource: self.hardware.get((site, name)),
             loaded=lambda: self.loaded,
             on_capacity=self._cycle,
             on_clean=lambda site, uid: self.clean.append((site, uid)),
