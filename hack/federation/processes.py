@@ -170,7 +170,10 @@ class Processes:
             {"name": process.name, "pid": process.popen.pid, "start": start_time(process.popen.pid)}
             for process in self._running
         ]
-        self._state.write_text(json.dumps(facts))
+        # Whole or not at all: who looks for leftovers may read at any moment.
+        written = self._state.with_suffix(".new")
+        written.write_text(json.dumps(facts))
+        written.replace(self._state)
 
 
 def _die_with_parent() -> None:

@@ -1,5 +1,6 @@
 """Programs are stopped by id, leftovers are named, and nobody else's files are touched."""
 
+import json
 import os
 import signal
 import socket
@@ -42,6 +43,14 @@ def test_everything_started_is_stopped(processes: Processes) -> None:
     processes.stop_all()
     assert all(gone(pid) for pid in pids)
     assert processes.pids() == {}
+
+
+def test_whoever_reads_what_runs_reads_it_whole(processes: Processes, tmp_path: Path) -> None:
+    first = processes.start("first", SLEEPER)
+    with (tmp_path / "up" / "processes.json").open() as state:
+        processes.start("second", SLEEPER)
+        # Opened before the second was noted: neither half of the new text nor an empty file.
+        assert [entry["pid"] for entry in json.load(state)] == [first.popen.pid]
 
 
 def test_a_frozen_program_is_stopped_too(processes: Processes) -> None:
