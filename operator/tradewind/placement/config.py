@@ -64,6 +64,8 @@ class EngineConfig:
         load_cap: queueing is priced as if the load were never above this, so that it stays
             finite.
         transfer_gbit_per_s: at which input moves between sites.
+        restart_s: from the start of an interrupted workload's pods until it makes progress again:
+            images, reading the checkpoint, warming up. Five minutes is a round figure.
     """
 
     fallbacks: Fallbacks = Fallbacks()
@@ -75,6 +77,7 @@ class EngineConfig:
     memory_watts: float = 0.42
     load_cap: float = 0.98
     transfer_gbit_per_s: float = 10.0
+    restart_s: float = 300.0
 
     def duration_of(self, workload_class: str) -> float:
         """How long work of a class runs when nobody says, seconds; else the longest of all."""
