@@ -10,6 +10,7 @@ the same objects.
 """
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from tradewind.placement.board import Board
@@ -22,6 +23,7 @@ from tradewind.placement.feasibility import Evaluation
 from tradewind.placement.groups import groups_of
 from tradewind.placement.limits import Limits
 from tradewind.placement.memo import Memo
+from tradewind.placement.pausing import pausable, pauses
 from tradewind.placement.plan import (
     NO_SITE,
     Assignment,
@@ -73,7 +75,7 @@ class Planner:
 
     def plan(self, snapshot: Snapshot, now: datetime) -> Plan:
         """As `plan` does."""
-        if not snapshot.pending:
+        if not (snapshot.pending or pausable(snapshot.running)):
             return Plan(serial=snapshot.serial)
         queues = Queues(snapshot)
         cycle = _Cycle(snapshot, now, self._memo, queues)
@@ -103,6 +105,7 @@ class Planner:
             if competing.last and not cycle.preemption.idle:
                 left = [w for w in competing.workloads if w.uid in waiting]
                 evictions += cycle.make_room(left, schedule, promised=competing.promised)
+        evictions += cycle.pauses({eviction.uid for eviction in evictions})
         return Plan(
             tuple(assignments),
             tuple(waiting.values()),
@@ -143,6 +146,11 @@ class _Cycle:
                 yield from self.preemption.make_room(workload, found, promised=promised)
                 if self.preemption.nominated(workload) is not None:
                     schedule.hold_back(workload.uid)
+
+    def pauses(self, victims: AbstractSet[Uid]) -> tuple[Eviction, ...]:
+        """The running work that should pause, victims apart."""
+        evaluate = self._memo.evaluate
+        return pauses(self._snapshot, self._now, self._evaluator, evaluate, victims)
 
     def place(self, competing: Round) -> Outcomes:
         """What becomes of the workloads of a round."""
