@@ -11,6 +11,7 @@ is free and what queues hold; the sites' own users are left out.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,7 @@ from tradewind.hardware.labels import vendor_of
 from tradewind.placement.budgets import WARNING_SHARE, Purse, purse_of, used_share
 from tradewind.placement.chips import is_of_class
 from tradewind.placement.plan import NO_SITE, Refusal, RefusalReason
-from tradewind.placement.snapshot import QueueView, SiteView, Snapshot, WorkloadView
+from tradewind.placement.snapshot import Assumed, QueueView, SiteView, Snapshot, WorkloadView
 from tradewind.placement.table import accelerators_of
 
 #: Names of the resources that are no accelerator classes, on the axis of shares.
@@ -169,6 +170,7 @@ class Queues:
     def __init__(self, snapshot: Snapshot) -> None:
         self.catalog = snapshot.catalog
         self._sites = snapshot.sites
+        self._assumed = snapshot.assumed
         self._views = {NO_QUEUE_NAME: QueueView(QueueSpec()), **snapshot.queues}
         self._vendors: dict[str, str] = {}
         self.standings = {name: self._standing(name, view) for name, view in self._views.items()}
@@ -176,7 +178,7 @@ class Queues:
     @cached_property
     def totals(self) -> Mapping[str, float]:
         """What the federation can give, by resource; what is not there cannot be shared."""
-        return _totals(self._sites, self._views)
+        return _totals(self._sites, self._assumed, self._views)
 
     @cached_property
     def accelerators(self) -> tuple[tuple[str, str], ...]:
@@ -286,21 +288,38 @@ def _held(view: QueueView) -> dict[str, float]:
     return held
 
 
-def _totals(sites: tuple[SiteView, ...], views: Mapping[str, QueueView]) -> dict[str, float]:
-    totals: dict[str, float] = {}
+def _totals(
+    sites: tuple[SiteView, ...], assumed: tuple[Assumed, ...], views: Mapping[str, QueueView]
+) -> dict[str, float]:
+    """What sites have free, less what is assumed there, and what queues hold.
 
-    def add(resource: str, amount: float) -> None:
-        totals[resource] = totals.get(resource, 0.0) + amount
-
-    for site in sites:
-        if not (site.reachable and site.synced):
-            continue
+    What is assumed is held already, and would else count as free, too.
+    """
+    totals: Counter[str] = Counter()
+    answering = [site for site in sites if site.reachable and site.synced]
+    for site in answering:
         for node in site.node_shapes:
-            add(CPU, max(0, node.free_cpu_millis) * node.nodes)
-            add(MEMORY, max(0, node.free_memory_bytes) * node.nodes)
+            totals[CPU] += max(0, node.free_cpu_millis) * node.nodes
+            totals[MEMORY] += max(0, node.free_memory_bytes) * node.nodes
             for class_name, _, free in node.accelerators:
-                add(class_name, max(0, free) * node.nodes)
+                totals[class_name] += max(0, free) * node.nodes
+    names = {site.name for site in answering}
+    for one in assumed:
+        if one.site in names:
+            totals.subtract(_assumed(one))
+    found = {resource: float(amount) for resource, amount in totals.items()}
     for view in views.values():
         for resource, amount in _held(view).items():
-            add(resource, amount)
-    return totals
+            found[resource] = found.get(resource, 0.0) + amount
+    return {resource: max(0.0, amount) for resource, amount in found.items()}
+
+
+def _assumed(one: Assumed) -> dict[str, int]:
+    pods = one.demand.pods
+    found = {
+        CPU: sum(pod.count * pod.cpu_millis for pod in pods),
+        MEMORY: sum(pod.count * pod.memory_bytes for pod in pods),
+    }
+    if one.class_name is not None:
+        found[one.class_name] = sum(pod.count * pod.accelerators for pod in pods)
+    return found

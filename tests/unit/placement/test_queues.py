@@ -1,11 +1,14 @@
 """Who gets how much, told as small stories."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from tests.builders import (
     A100,
+    GIB,
     H100,
+    JOB,
     NOW,
     SiteBuilder,
     WorkloadBuilder,
@@ -18,11 +21,12 @@ from tests.builders import (
     workload,
 )
 
+from tradewind.api.demand import Demand, PodDemand
 from tradewind.api.queue import Budget
 from tradewind.placement.budgets import BudgetState, budget_state
 from tradewind.placement.engine import plan
 from tradewind.placement.plan import Plan, Waiting
-from tradewind.placement.snapshot import QueueView
+from tradewind.placement.snapshot import Assumed, QueueView, SiteName
 
 EIGHT = site("s").nodes(8, h100=8)
 
@@ -226,3 +230,26 @@ def test_the_site_that_has_no_room_says_so_and_the_one_with_room_names_the_quota
     found = planned([full, EIGHT], jobs("a", 1), a=queue(quota(0, 0)))
     reasons = {r.site: r.reason.value for r in outcome(found, "a0").explanation.refused}
     assert reasons == {"full": "InsufficientAccelerators", "s": "QuotaExceeded"}
+
+
+def test_what_is_assumed_is_not_shared_out_again() -> None:
+    """Found on real clusters: chips of pods that were not bound yet counted twice."""
+    half = Assumed(
+        site=SiteName("s"),
+        class_name=H100,
+        demand=Demand(
+            JOB, (PodDemand(count=4, cpu_millis=1000, memory_bytes=GIB, accelerators=4),)
+        ),
+        replicas=4,
+    )
+    held = {"held_units": {H100: 8}, "held_cpu_millis": 2000, "held_memory_bytes": 2 * GIB}
+    found = plan(
+        snapshot(
+            [site("s").nodes(4, h100=8)],
+            [*jobs("red", 4, chips=8), *jobs("blue", 4, chips=8)],
+            assumed=[half],
+            queues={"red": replace(queue(), **held), "blue": replace(queue(), **held)},
+        ),
+        NOW,
+    )
+    assert sorted(assigned(found)) == ["blue0", "red0"]
