@@ -33,7 +33,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         made = Live(federation, folder)
         made.cli("install")
         for name in made.members:
-            made.join(name)
+            made.join(name, "--prometheus-interval", "1s")
         try:
             yield made
         finally:

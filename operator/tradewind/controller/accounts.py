@@ -10,19 +10,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tradewind.api.fields import MonthTotal
-from tradewind.api.queue import ComputeQueue
+from tradewind.api.queue import QueueSpec
 from tradewind.controller import lifecycle
 from tradewind.controller.metering import Amounts
 from tradewind.controller.progress import committed
 from tradewind.controller.splits import part_demand
 from tradewind.controller.store import Record, Store
 from tradewind.hardware.catalog import Catalog
+from tradewind.placement.queues import NO_QUEUE_NAME
 from tradewind.placement.snapshot import QueueView
 
 #: Phases in which a placement holds what it asks for.
 _HOLDS = lifecycle.ACTIVE | {lifecycle.EVICTING}
 
 _NOTHING = Amounts()
+_NO_SPEC = QueueSpec()
 
 
 @dataclass(slots=True)
@@ -30,7 +32,7 @@ class Share:
     """What one workload counts for in its queue; the same form holds a queue's sums.
 
     Attributes:
-        queue: name of the ComputeQueue; empty in sums.
+        queue: name of the ComputeQueue; empty for work without one, and in sums.
         units: accelerators held, by class.
         cpu_millis, memory_bytes: held.
         rest_usd, rest_carbon_kg: yet to be taken this month.
@@ -83,9 +85,15 @@ class QueueAccounts:
         self._touched: set[str] = set()
 
     def views(self, now: datetime) -> Mapping[str, QueueView]:
-        """Each ComputeQueue for the engine; a view is the same object until its sums change."""
+        """Each ComputeQueue for the engine; a view is the same object until its sums change.
+
+        The name "" stands for work without a queue.
+        """
         self.refresh(now)
-        return {name: self._view(name, queue, now) for name, queue in self._store.queues.items()}
+        views = {
+            name: self._view(name, made.spec, now) for name, made in self._store.queues.items()
+        }
+        return {NO_QUEUE_NAME: self._view(NO_QUEUE_NAME, _NO_SPEC, now), **views}
 
     def sums(self, queue: str) -> Share:
         """The sums of a queue, as of the last refresh."""
@@ -117,7 +125,7 @@ class QueueAccounts:
 
     def _count(self, uid: str, record: Record | None, now: datetime) -> None:
         before, after = self._shares.get(uid), None
-        if record is not None and record.model.spec.queue:
+        if record is not None:
             after = share_of(record, now, self._store.catalog)
         if before == after:
             return
@@ -130,10 +138,10 @@ class QueueAccounts:
             self._touched.add(after.queue)
             self._shares[uid] = after
 
-    def _view(self, name: str, queue: ComputeQueue, now: datetime) -> QueueView:
+    def _view(self, name: str, spec: QueueSpec, now: datetime) -> QueueView:
         sums, spent = self.sums(name), self.spent(name, now)
         made_of = (
-            queue.spec,
+            spec,
             tuple(sorted(sums.units.items())),
             sums.cpu_millis,
             sums.memory_bytes,
@@ -143,7 +151,7 @@ class QueueAccounts:
         if known is not None and known[0] == made_of:
             return known[1]
         view = QueueView(
-            spec=queue.spec,
+            spec=spec,
             held_units=dict(sums.units),
             held_cpu_millis=sums.cpu_millis,
             held_memory_bytes=sums.memory_bytes,

@@ -70,7 +70,8 @@ class Parts:
             idle_s=settings.planning.idle_batch_seconds,
             max_s=settings.planning.max_batch_seconds,
         )
-        self._engine = EngineConfig()
+        slot_s = settings.planning.slot_seconds
+        self._engine = EngineConfig(slot_s=slot_s, step_s=slot_s)
         self._make_edges()
         self._make_core()
 
@@ -178,6 +179,7 @@ class Parts:
             engine=self._engine,
             clock=clock,
             replan_s=settings.planning.replan_seconds,
+            rebalance_s=settings.planning.rebalance_seconds,
         )
         self.intake = Intake(
             store,

@@ -50,7 +50,8 @@ class EventRecorder:
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {
-                "generateName": f"{metadata.name[:40]}.",
+                # The API server checks this part by itself, as the name of an object.
+                "generateName": f"{metadata.name[:40].rstrip('-.')}-",
                 "namespace": metadata.namespace,
             },
             "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),

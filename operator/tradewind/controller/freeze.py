@@ -79,19 +79,27 @@ class Freezer:
         while self._workloads.warm(_WARM_SLICE):  # noqa: ASYNC110 - gives way, waits for nothing
             await asyncio.sleep(0)
 
-    def freeze(self, serial: int, now: datetime) -> Snapshot:
-        """What is known at this moment."""
+    def freeze(self, serial: int, now: datetime, *, rebalance: bool = False) -> Snapshot:
+        """What is known at this moment.
+
+        Args:
+            serial: of the cycle.
+            now: the wall clock.
+            rebalance: running work is to be looked over, too.
+        """
         store = self._store
-        pending, running = self._workloads.take(self._nominations.begin())
+        views = self._workloads.take(self._nominations.begin())
         return Snapshot(
             sites=tuple(self._site(site) for site in store.sites.values()),
-            pending=pending,
+            pending=views.pending,
             policies={name: policy.spec for name, policy in store.policies.items()},
             catalog=store.catalog,
-            running=running,
+            running=views.running,
+            evicting=views.evicting,
             assumed=tuple(self._assumed.take()),
             queues=self._accounts.views(now),
             serial=serial,
+            rebalance=rebalance,
         )
 
     def _site(self, site: ComputeSite) -> SiteView:

@@ -62,6 +62,7 @@ class PlanningLoop:
         engine: the engine's settings.
         clock: whose time counts.
         replan_s: what waits is planned again at least this often.
+        rebalance_s: running work is looked over this often.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class PlanningLoop:
         engine: EngineConfig,
         clock: Clock,
         replan_s: float,
+        rebalance_s: float,
     ) -> None:
         self._store = store
         self._freezer = freezer
@@ -86,6 +88,8 @@ class PlanningLoop:
         self._planner = Planner(engine)
         self._clock = clock
         self._replan_s = replan_s
+        self._rebalance_s = rebalance_s
+        self._rebalanced_at = clock.monotonic()
         self._serial = itertools.count(1)
         self._alarm: asyncio.Task[None] | None = None
         self.last_cycle_at = clock.monotonic()
@@ -103,7 +107,7 @@ class PlanningLoop:
     async def _wake_regularly(self) -> None:
         while True:
             self._batcher.notify()
-            await self._clock.sleep(self._replan_s)
+            await self._clock.sleep(min(self._replan_s, self._rebalance_s))
 
     async def _keep_house(self) -> None:
         while True:
@@ -122,16 +126,25 @@ class PlanningLoop:
         with structlog.contextvars.bound_contextvars(cycle=serial):
             pending = list(self._store.pending())
             PENDING.set(len(pending))
-            if not pending:
+            rebalance = self._rebalance_due()
+            if not (pending or rebalance):
                 return
             started = self._clock.monotonic()
-            snapshot = self._freezer.freeze(serial, now)
+            snapshot = self._freezer.freeze(serial, now, rebalance=rebalance)
             FREEZE.observe(self._clock.monotonic() - started)
             decided_on = {record.uid: record.model for record in pending}
             with PLAN.time():
                 made = await asyncio.to_thread(self._planner.plan, snapshot, now)
             if self._leading():
                 self._wake_at(self._effects.take(made, decided_on, now), self._clock.now())
+
+    def _rebalance_due(self) -> bool:
+        """Whether running work is to be looked over in this cycle."""
+        now_s = self._clock.monotonic()
+        if now_s - self._rebalanced_at < self._rebalance_s:
+            return False
+        self._rebalanced_at = now_s
+        return self._store.has_placements
 
     def _wake_at(self, due: datetime | None, now: datetime) -> None:
         """Have the next cycle run when the first deferred start is due, not a while after it."""

@@ -1,5 +1,6 @@
-"""For whom is room being made, and where? In memory: after a restart it is decided anew.
+"""For whom is room being made or kept, and where? In memory: after a restart it is decided anew.
 
+Room is made for the workload that an eviction names, and kept for one that is sent to another site.
 A nomination holds while a victim of it still has pods at the site, and for one whole cycle after
 that: the first one that sees the room. Whoever is not placed then competes like everybody else.
 """
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tradewind.controller import lifecycle
-from tradewind.controller.store import Store
+from tradewind.controller.store import Record, Store
 from tradewind.placement.plan import Eviction
 from tradewind.sites.runtime import SiteRuntime
 
@@ -16,7 +17,7 @@ from tradewind.sites.runtime import SiteRuntime
 @dataclass(slots=True)
 class _Nomination:
     site: str
-    victims: set[str] = field(default_factory=set)
+    victims: set[tuple[str, str]] = field(default_factory=set)
     room_seen: bool = False
 
 
@@ -42,14 +43,18 @@ class Nominations:
     def note(self, evictions: Iterable[Eviction]) -> None:
         """Take over for whom a plan makes room."""
         for eviction in evictions:
-            if eviction.by is None:
-                continue
-            nomination = self._by_uid.get(eviction.by)
-            if nomination is None or nomination.site != eviction.site:
-                nomination = self._by_uid[eviction.by] = _Nomination(eviction.site)
-                self._changed.add(eviction.by)
-            nomination.victims.add(eviction.uid)
-            nomination.room_seen = False
+            if eviction.by is not None:
+                self._nominate(eviction.by, eviction.site, eviction)
+            if eviction.target is not None:
+                self._nominate(eviction.uid, eviction.target, eviction)
+
+    def _nominate(self, uid: str, site: str, eviction: Eviction) -> None:
+        nomination = self._by_uid.get(uid)
+        if nomination is None or nomination.site != site:
+            nomination = self._by_uid[uid] = _Nomination(site)
+            self._changed.add(uid)
+        nomination.victims.add((eviction.uid, eviction.site))
+        nomination.room_seen = False
 
     def begin(self) -> frozenset[str]:
         """A cycle begins: end what is over, and tell whose nomination changed since the last one.
@@ -58,7 +63,7 @@ class Nominations:
         """
         for uid, nomination in list(self._by_uid.items()):
             record = self._store.workloads.get(uid)
-            if record is None or not record.pending or nomination.room_seen:
+            if record is None or not _still_waits(record) or nomination.room_seen:
                 del self._by_uid[uid]
                 self._changed.add(uid)
             else:
@@ -67,14 +72,22 @@ class Nominations:
         return changed
 
     def _victims_left(self, nomination: _Nomination) -> bool:
-        runtime = self._runtime(nomination.site)
+        return any(self._is_left(uid, site) for uid, site in nomination.victims)
+
+    def _is_left(self, uid: str, site: str) -> bool:
+        """Whether a victim may still have pods at its site."""
+        runtime = self._runtime(site)
         if runtime is None or runtime.state.reachable is False:
             return False
-        for uid in nomination.victims:
-            record = self._store.workloads.get(uid)
-            part = lifecycle.placement_at(record.status, nomination.site) if record else None
-            if part is not None and part.phase is lifecycle.EVICTING:
-                return True
-            if runtime.inventory.bound(uid):
-                return True
-        return False
+        record = self._store.workloads.get(uid)
+        part = lifecycle.placement_at(record.status, site) if record else None
+        if part is not None and part.phase is lifecycle.EVICTING:
+            return True
+        return runtime.inventory.bound(uid) > 0
+
+
+def _still_waits(record: Record) -> bool:
+    """Whether a workload is without a place, or about to be."""
+    if record.pending:
+        return True
+    return any(part.phase is lifecycle.EVICTING for part in record.status.placements)

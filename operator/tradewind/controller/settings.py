@@ -50,6 +50,12 @@ class PlanningSettings(_Group):
     replan_seconds: Seconds = Field(
         15.0, description="Waiting workloads are planned again at least this often."
     )
+    rebalance_seconds: Seconds = Field(
+        60.0, description="How often moves, drains and pauses of running work are looked for."
+    )
+    slot_seconds: Seconds = Field(
+        3600.0, description="Length of a start slot of work that may wait for a better hour."
+    )
     default_policy: str = Field("balanced", description="PlacementPolicy where none is named.")
 
 

@@ -1,13 +1,13 @@
 """Views of workloads for the engine, kept between cycles: a cycle costs what changed, not what is.
 
-Two tuples, of what waits and of what stands. A view is made anew when its workload changed, and a
-tuple when one of its views did.
+Three tuples, of what waits, of what stands and of what is being evicted. A view is made anew when
+its workload changed, and a tuple when one of its views did.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from tradewind.api.workload import Placement
+from tradewind.api.workload import Placement, PlacementPhase, WorkloadStatus
 from tradewind.controller import lifecycle
 from tradewind.controller.splits import remainder_view
 from tradewind.controller.store import Record, Store
@@ -16,6 +16,44 @@ from tradewind.placement.views import workload_view
 from tradewind.workloads.shares import may_split
 
 Views = tuple[WorkloadView, ...]
+
+#: Phases of an eviction that is under way.
+_EVICTING = frozenset({lifecycle.EVICTING})
+#: Evictions that send work elsewhere, and entries of the history that do not end that.
+_SENT = frozenset({"Moved", "Drained"})
+_ON_ITS_WAY = frozenset({"Placed", "Failover"})
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """The workloads of a snapshot, by what they are there for; see `Snapshot`."""
+
+    pending: Views = ()
+    running: Views = ()
+    evicting: Views = ()
+
+
+class _Views:
+    """Views by uid, and the tuple of them."""
+
+    def __init__(self) -> None:
+        self._by_uid: dict[str, WorkloadView] = {}
+        self._made: Views | None = ()
+
+    def put(self, uid: str, view: WorkloadView | None) -> None:
+        """Put a view in its place, or take it out."""
+        if view is None:
+            if self._by_uid.pop(uid, None) is not None:
+                self._made = None
+        elif self._by_uid.get(uid) != view:
+            self._by_uid[uid] = view
+            self._made = None
+
+    def take(self) -> Views:
+        """All of them; the same tuple until one changes."""
+        if self._made is None:
+            self._made = tuple(self._by_uid.values())
+        return self._made
 
 
 class WorkloadViews:
@@ -38,37 +76,28 @@ class WorkloadViews:
         self._changes = store.follow()
         self._nominated = nominated
         self._default_policy = default_policy
-        self._pending: dict[str, WorkloadView] = {}
-        self._running: dict[str, WorkloadView] = {}
-        self._made: tuple[Views, Views] = ((), ())
-        self._waits_changed = self._stands_changed = False
+        self._pending, self._running, self._evicting = _Views(), _Views(), _Views()
 
     def warm(self, most: int) -> bool:
         """Make some of the views that a start with many workloads needs; whether any are left."""
         self._look(self._changes.take(most))
         return len(self._changes) > 0
 
-    def take(self, stale: frozenset[str] = frozenset()) -> tuple[Views, Views]:
-        """What is pending, and what is placed and not finished; the same tuples until a change.
+    def take(self, stale: frozenset[str] = frozenset()) -> Frozen:
+        """What is pending, what stands, and what is being evicted.
 
         Args:
             stale: uids to look at although the store knows of no change.
         """
         self._look(self._changes.take() | stale)
-        pending, running = self._made
-        if self._waits_changed:
-            pending = tuple(self._pending.values())
-        if self._stands_changed:
-            running = tuple(self._running.values())
-        self._waits_changed = self._stands_changed = False
-        self._made = pending, running
-        return self._made
+        return Frozen(self._pending.take(), self._running.take(), self._evicting.take())
 
     def _look(self, uids: set[str]) -> None:
         for uid in uids:
             record = self._store.workloads.get(uid)
-            self._waits_changed |= _put(self._pending, uid, self._pending_view(record))
-            self._stands_changed |= _put(self._running, uid, self._running_view(record))
+            self._pending.put(uid, self._pending_view(record))
+            self._running.put(uid, self._placed_view(record, lifecycle.ACTIVE))
+            self._evicting.put(uid, self._placed_view(record, _EVICTING))
 
     def _pending_view(self, record: Record | None) -> WorkloadView | None:
         if record is None or not record.pending:
@@ -83,17 +112,21 @@ class WorkloadViews:
             ),
             done_s=status.done_seconds,
             moved_at=status.moved_at,
+            moving=_moving(status),
             nominated_site=_site(self._nominated(record.uid)),
             planned_start=plan.start_at if plan else None,
             planned_site=_site(plan.site) if plan else None,
         )
         return remainder_view(view, status)
 
-    def _running_view(self, record: Record | None) -> WorkloadView | None:
+    def _placed_view(
+        self, record: Record | None, phases: frozenset[PlacementPhase]
+    ) -> WorkloadView | None:
+        """A view of the parts that are in one of these phases."""
         if record is None or record.demand is None or record.deleting:
             return None
         status = record.status
-        parts = [part for part in status.placements if part.phase in lifecycle.ACTIVE]
+        parts = [part for part in status.placements if part.phase in phases]
         if not parts:
             return None
         return replace(
@@ -101,6 +134,7 @@ class WorkloadViews:
             epoch=status.epoch,
             done_s=status.done_seconds,
             moved_at=status.moved_at,
+            moving=_moving(status),
             current=tuple(_current(part) for part in parts),
         )
 
@@ -118,14 +152,19 @@ class WorkloadViews:
         return view
 
 
-def _put(views: dict[str, WorkloadView], uid: str, view: WorkloadView | None) -> bool:
-    """Put a view in its place, or take it out; whether that changed anything."""
-    if view is None:
-        return views.pop(uid, None) is not None
-    if views.get(uid) == view:
+def _moving(status: WorkloadStatus) -> bool:
+    """Whether it was sent elsewhere and has not run since."""
+    if any(part.phase is lifecycle.RUNNING for part in status.placements):
         return False
-    views[uid] = view
-    return True
+    past = [entry.reason for entry in status.history if entry.reason not in _ON_ITS_WAY]
+    return bool(past) and past[-1] in _SENT and not _ran_since(status)
+
+
+def _ran_since(status: WorkloadStatus) -> bool:
+    """Whether a placement of after the last eviction has begun to run."""
+    return any(
+        part.started_at is not None and part.phase in lifecycle.ACTIVE for part in status.placements
+    )
 
 
 def _site(name: str | None) -> SiteName | None:

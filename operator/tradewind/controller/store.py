@@ -127,6 +127,11 @@ class Store:
         """Whether something waits for capacity, and not for its hour."""
         return bool(self._waiting)
 
+    @property
+    def has_placements(self) -> bool:
+        """Whether anything has a place."""
+        return any(self._at_site.values())
+
     def placed_at(self, site: str) -> list[Record]:
         """The workloads with a placement at a site, of any phase."""
         return [self.workloads[uid] for uid in self._at_site.get(site, ())]

@@ -182,6 +182,7 @@ async def test_the_loop_wakes_when_the_first_start_is_due() -> None:
         engine=EngineConfig(),
         clock=clock,
         replan_s=3600,
+        rebalance_s=3600,
     )
     await loop.cycle()
     woken = asyncio.create_task(batcher.wait())
@@ -443,3 +444,74 @@ def test_what_stands_is_in_the_snapshot_with_its_parts_and_what_ended_is_not() -
     assert scene.freeze().running is scene.freeze().running
     scene.store.set_status(record, lifecycle.step(record.status, A, lifecycle.SUCCEEDED))
     assert scene.freeze().running == ()
+
+
+async def test_running_work_is_looked_over_now_and_then_and_not_in_each_cycle() -> None:
+    scene, clock = Scene(), FakeClock()
+    asked: list[bool] = []
+
+    class Listening(Freezer):
+        def freeze(self, serial: int, now: Any, *, rebalance: bool = False) -> Snapshot:
+            asked.append(rebalance)
+            return super().freeze(serial, now, rebalance=rebalance)
+
+    nothing = SiteSignals()
+    freezer = Listening(
+        scene.store,
+        runtime=scene.sites.runtimes.get,
+        signals=lambda _: nothing,
+        default_policy="balanced",
+    )
+    loop = PlanningLoop(
+        scene.store,
+        freezer,
+        None,  # type: ignore[arg-type] - it keeps no house here
+        scene.effects,
+        Batcher(clock),
+        leading=lambda: True,
+        engine=EngineConfig(),
+        clock=clock,
+        replan_s=15,
+        rebalance_s=60,
+    )
+    await clock.step(60)
+    await loop.cycle()
+    assert asked == []  # nothing runs, nothing waits
+    running(scene)
+    await loop.cycle()
+    assert asked == []
+    await clock.step(60)
+    await loop.cycle()
+    await loop.cycle()
+    assert asked == [True]
+    works.take(scene.store, "eval")
+    await loop.cycle()
+    assert asked == [True, False]
+
+
+def test_work_that_is_sent_elsewhere_keeps_its_room_there_and_counts_as_moving() -> None:
+    scene = Scene()
+    record = running(scene)
+    made = Eviction(UID, A, 1, "Moved", "saves 3 USD", target=B)
+    scene.take(Plan(evictions=(made,)))
+    (view,) = scene.freeze().evicting
+    assert (view.moving, [part.site for part in view.current]) == (True, [A])
+    assert scene.freeze().running == ()
+    scene.store.set_status(record, lifecycle.drop(record.status, A))
+    (view,) = scene.freeze().pending
+    assert (view.nominated_site, view.moving) == (B, True)
+    scene.take(assigned((B, 2), epoch=2))
+    (view,) = scene.freeze().running
+    assert view.moving
+    running_there = lifecycle.step(record.status, B, lifecycle.RUNNING, started_at=START)
+    scene.store.set_status(record, running_there)
+    (view,) = scene.freeze().running
+    assert not view.moving
+
+
+def test_preempted_work_is_not_moving() -> None:
+    scene = Scene()
+    running(scene)
+    scene.take(eviction())
+    (view,) = scene.freeze().evicting
+    assert not view.moving
