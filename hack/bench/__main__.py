@@ -22,8 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import yaml
-
+from bench.figures import tell
 from bench.machine import cpu_by_name, facts, peak_rss_mb
 from demo.clusters import join_flags
 from federation.federation import Federation
@@ -187,19 +186,6 @@ def _short(run: dict[str, Any]) -> str:
     )
 
 
-def compare(figures: dict[str, Any], limits: dict[str, Any]) -> list[tuple[str, float, str, bool]]:
-    """Each limit: its name, what was measured, what is asked, and whether it is met."""
-    found = []
-    for name, limit in limits.items():
-        value: Any = figures
-        for part in name.split("."):
-            value = value[part]
-        [(kind, bound)] = limit.items()
-        met = value >= bound if kind == "at_least" else value <= bound
-        found.append((name, value, f"{kind.replace('_', ' ')} {bound:g}", met))
-    return found
-
-
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(
@@ -218,18 +204,7 @@ def main() -> int:
     parser.add_argument("--full", type=int, default=300, help="burst on whole members")
     parser.add_argument("--check", action="store_true", help="fail when a limit is missed")
     given = parser.parse_args()
-    return carry_out(lambda: _tell(measure(given), check=given.check))
-
-
-def _tell(figures: dict[str, Any], *, check: bool) -> int:
-    """Write the figures down, and hold them against the limits; the exit code."""
-    _RESULT.parent.mkdir(exist_ok=True)
-    _RESULT.write_text(json.dumps(figures, indent=2) + "\n")
-    rows = compare(figures, yaml.safe_load(_LIMITS.read_text()))
-    for name, value, asked, met in rows:
-        say(f"{name:<24} {value:>8g}   {asked:<14} {'met' if met else 'MISSED'}")
-    say(f"written to {_RESULT.relative_to(ROOT)}")
-    return int(check and not all(met for *_, met in rows))
+    return carry_out(lambda: tell(measure(given), _RESULT, _LIMITS, check=given.check))
 
 
 if __name__ == "__main__":

@@ -18,9 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
-from bench.__main__ import compare
+from bench.figures import tell
 from bench.machine import facts
 from federation.lone import LonePrometheus, Page, lone_prometheus
 from federation.person import carry_out, say
@@ -209,16 +207,10 @@ def main() -> int:
 
 
 def _tell(figures: dict[str, Any], *, check: bool) -> int:
-    _RESULT.parent.mkdir(exist_ok=True)
-    _RESULT.write_text(json.dumps(figures, indent=2) + "\n")
     for name, value in figures.items():
         if name != "machine":
-            say(f"{name:<24} {value:>10g}")
-    rows = compare(figures, yaml.safe_load(_LIMITS.read_text()))
-    for name, value, asked, met in rows:
-        say(f"{name:<24} {value:>10g}   {asked:<14} {'met' if met else 'MISSED'}")
-    say(f"written to {_RESULT.relative_to(ROOT)}")
-    return int(check and not all(met for *_, met in rows))
+            say(f"{name:<24} {value:>8g}")
+    return tell(figures, _RESULT, _LIMITS, check=check)
 
 
 if __name__ == "__main__":

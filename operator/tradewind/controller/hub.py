@@ -8,7 +8,7 @@ import msgspec
 from tradewind.api.names import GROUP, VERSION
 from tradewind.base.errors import ApiError, ConfigurationError
 from tradewind.controller.handlers import PLURALS, Sink
-from tradewind.sites.client import ApiSession
+from tradewind.sites.client import ApiSession, find
 
 PAGE = 500
 
@@ -52,12 +52,9 @@ async def audit(session: ApiSession, known: dict[str, set[str]], sink: Sink) -> 
 
 async def read_secret(session: ApiSession, namespace: str, name: str) -> dict[str, bytes] | None:
     """A Secret's data, decoded; None if there is no such Secret."""
-    try:
-        body = await session.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
-    except ApiError as error:
-        if error.not_found:
-            return None
-        raise
+    body = await find(session, f"/api/v1/namespaces/{namespace}/secrets/{name}")
+    if body is None:
+        return None
     data = msgspec.json.decode(body).get("data") or {}
     return {key: base64.b64decode(value) for key, value in data.items()}
 

@@ -41,11 +41,10 @@ from tradewind.dispatch.objects import (
     pascal,
     path_of,
     path_to,
-    read_object,
     was_created,
 )
 from tradewind.dispatch.render import Rendered, render_all
-from tradewind.sites.client import ApiSession
+from tradewind.sites.client import ApiSession, find_object
 from tradewind.workloads.adapter import ObservedState
 from tradewind.workloads.registry import adapter_for
 
@@ -236,7 +235,7 @@ class SiteDispatcher:
 
     async def _look_for(self, uid: str, keep: Keep) -> None:
         """Tell a deletion from a watch that is behind: only the site itself knows."""
-        existing = await read_object(self._session(), path_of(keep.workload))
+        existing = await find_object(self._session(), path_of(keep.workload))
         if existing is not None and bears(existing, self._hub_id, uid, keep.placement.epoch):
             self._queue.add_after(uid, UNSEEN_CHECK_S)
         else:
@@ -245,7 +244,7 @@ class SiteDispatcher:
     async def _overlooked(self, uid: str, workload: AIWorkload) -> bool:
         """Whether an object is there that the watch has not shown yet; it is deleted then."""
         path = path_of(workload)
-        existing = await read_object(self._session(), path)
+        existing = await find_object(self._session(), path)
         metadata = (existing or {}).get("metadata", {})
         labels = metadata.get("labels") or {}
         if labels.get(LABEL_HUB_ID) != self._hub_id or labels.get(LABEL_WORKLOAD_UID) != uid:
@@ -262,7 +261,7 @@ class SiteDispatcher:
         namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
         path = path_of(keep.workload)
         await self._namespaces.ensure(namespace)
-        existing = await read_object(self._session(), path)
+        existing = await find_object(self._session(), path)
         if existing is not None and not bears(existing, self._hub_id, uid, keep.placement.epoch):
             raise ForeignObjectError(
                 f"site {self._site}: {body['kind']} {namespace}/{name} is there already, "

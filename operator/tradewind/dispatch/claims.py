@@ -19,7 +19,7 @@ from tradewind.api.names import (
 from tradewind.api.workload import ObjectReference
 from tradewind.base.errors import ApiError, ForeignObjectError
 from tradewind.base.observe import get_logger
-from tradewind.sites.client import ApiSession
+from tradewind.sites.client import ApiSession, find
 
 log = get_logger(__name__)
 
@@ -114,13 +114,8 @@ class ClaimTemplates:
             log.info("claim template deleted", path=path, name=metadata.name, uid=workload_uid)
 
     async def _read(self, path: str) -> _Metadata | None:
-        try:
-            answer = await self._session().get(path)
-        except ApiError as error:
-            if error.not_found:
-                return None
-            raise
-        return msgspec.json.decode(answer, type=_Template).metadata
+        answer = await find(self._session(), path)
+        return None if answer is None else msgspec.json.decode(answer, type=_Template).metadata
 
     async def _apply(self, body: Mapping[str, Any]) -> None:
         await self._session().apply(_path(body), body, field_manager=MANAGER_DISPATCH, force=True)

@@ -7,10 +7,8 @@ import msgspec
 
 from tradewind.api.names import LABEL_EPOCH, LABEL_HUB_ID, LABEL_WORKLOAD_UID
 from tradewind.api.workload import AIWorkload, Placement
-from tradewind.base.errors import ApiError
 from tradewind.dispatch.children import Child
 from tradewind.dispatch.intents import Keep
-from tradewind.sites.client import ApiSession
 from tradewind.workloads.adapter import Adapter
 from tradewind.workloads.registry import adapter_for
 
@@ -75,17 +73,6 @@ def pascal(code: str) -> str:
     'ForeignObject'
     """
     return "".join(part.capitalize() for part in code.split("-"))
-
-
-async def read_object(session: ApiSession, path: str) -> dict[str, Any] | None:
-    """The object at a path; None if there is none."""
-    try:
-        found: dict[str, Any] = msgspec.json.decode(await session.get(path))
-    except ApiError as error:
-        if error.not_found:
-            return None
-        raise
-    return found
 
 
 def bears(existing: Mapping[str, Any], hub_id: str, workload_uid: str, epoch: int) -> bool:

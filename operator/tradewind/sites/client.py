@@ -342,3 +342,25 @@ def _in_cluster() -> bool:
 
 def _read_file(path: str | None) -> str:
     return Path(path).read_text(encoding="ascii") if path else ""
+
+
+async def find(session: ApiSession, path: str) -> bytes | None:
+    """What stands at a path; None if nothing does.
+
+    Raises:
+        ApiError: any other no of the server.
+        SiteUnreachableError: no answer.
+    """
+    try:
+        return await session.get(path)
+    except ApiError as error:
+        if error.not_found:
+            return None
+        raise
+
+
+async def find_object(session: ApiSession, path: str) -> dict[str, Any] | None:
+    """The object at a path, decoded whole; as `find`."""
+    body = await find(session, path)
+    found: dict[str, Any] | None = None if body is None else msgspec.json.decode(body)
+    return found

@@ -17,7 +17,7 @@ import yaml
 
 from tradewind.api.names import API_VERSION, GROUP, LABEL_MANAGED_BY, MANAGED_BY, VERSION
 from tradewind.base.errors import ApiError, ConfigurationError, ForeignObjectError
-from tradewind.sites.client import ApiSession
+from tradewind.sites.client import ApiSession, find_object
 
 SYSTEM_NAMESPACE: Final = "tradewind-system"
 ACCOUNT: Final = "tradewind-dispatch"
@@ -248,7 +248,7 @@ async def leave(
         ConfigurationError: there is no such site, or work is placed there.
         ForeignObjectError: the ComputeSite was not made by a join.
     """
-    site = await _read(hub, f"{_SITES}/{name}")
+    site = await find_object(hub, f"{_SITES}/{name}")
     if site is None:
         raise ConfigurationError(f"there is no ComputeSite {name}", hint="`tradewind sites` lists")
     _must_be_ours(site)
@@ -268,7 +268,7 @@ async def leave(
             if body["kind"] != "Namespace"  # others may have come to use it
         ]
     for session, where, label, path in paths:
-        found = await _read(session, path)
+        found = await find_object(session, path)
         if found is None:
             progress(f"{where}: {label}", "was not there")
             continue
@@ -285,7 +285,7 @@ async def _wait_gone(hub: ApiSession, path: str) -> None:
     import asyncio
 
     for _ in range(240):
-        if await _read(hub, path) is None:
+        if await find_object(hub, path) is None:
             return
         await asyncio.sleep(0.5)
     raise ConfigurationError(
@@ -307,7 +307,7 @@ async def _placed_at(hub: ApiSession, site: str) -> list[str]:
 
 
 async def _guard(session: ApiSession, body: Mapping[str, Any]) -> None:
-    found = await _read(session, _path(body))
+    found = await find_object(session, _path(body))
     if found is not None and body["kind"] != "Namespace":
         _must_be_ours(found)
 
@@ -322,17 +322,7 @@ def _must_be_ours(found: Mapping[str, Any]) -> None:
 
 
 async def _exists(session: ApiSession, body: Mapping[str, Any]) -> bool:
-    return await _read(session, _path(body)) is not None
-
-
-async def _read(session: ApiSession, path: str) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = msgspec.json.decode(await session.get(path))
-    except ApiError as error:
-        if error.not_found:
-            return None
-        raise
-    return found
+    return await find_object(session, _path(body)) is not None
 
 
 async def _apply(session: ApiSession, body: Mapping[str, Any], *, dry_run: bool) -> None:

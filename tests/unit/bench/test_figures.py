@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.__main__ import _median_of, compare
+from bench.__main__ import _median_of
+from bench.figures import compare
 from bench.load import Run, quantile
 
 
