@@ -36,7 +36,6 @@ _COLUMNS: Final = (
 )
 #: A trend shows so many steps: a day of hours.
 TREND_STEPS: Final = 24
-_DAY_S: Final = 86_400.0
 #: As in the status, in the order of the table.
 _SIGNALS: Final = ("load", "carbonIntensity", "pricePerMWh")
 
@@ -132,11 +131,6 @@ def series_of(forecast: SiteForecast | None) -> dict[str, ForecastSeries | None]
             strict=True,
         )
     )
-
-
-def _day(series: ForecastSeries) -> Sequence[float]:
-    """The steps of the next 24 hours."""
-    return series.values[: max(1, round(_DAY_S / series.step))] if series.step > 0 else ()
 
 
 def _known(latency_ms: dict[str, Signal]) -> list[tuple[str, Signal]]:

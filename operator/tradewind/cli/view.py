@@ -7,7 +7,7 @@ prints them, so that `awk` and people read the same. Nothing here knows a kind o
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 _GAP = "   "
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86_400, 31_536_000
@@ -113,18 +113,6 @@ class Table:
 def as_cell(value: Cell | str) -> Cell:
     """A bare string is a plain cell."""
     return value if isinstance(value, Cell) else Cell(value)
-
-
-class SignalLike(Protocol):
-    """What a table needs of a signal."""
-
-    @property
-    def value(self) -> float | None:
-        """In the signal's own unit; None if unknown."""
-
-    @property
-    def state(self) -> str:
-        """Current, Stale, Unknown, Fallback or Implausible."""
 
 
 #: How a signal that is not current is marked in a table, and the note that explains the mark.

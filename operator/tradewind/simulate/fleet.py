@@ -112,10 +112,6 @@ class SiteNodes:
         self.release(job, bound)
         return True
 
-    def free_units(self, class_name: str) -> int:
-        """Free accelerators of a class."""
-        return sum(node.units for node in self.nodes if node.class_name == class_name)
-
     @property
     def load(self) -> float:
         """Share of the accelerators in use; of the cores where there are none."""
