@@ -184,7 +184,9 @@ def replays_table(summary: Summary) -> Table:
 
 
 def _over(line: Line) -> str:
-    return NOTHING if line.over_bound != line.over_bound else f"{line.over_bound:+.2%}"
+    return (
+        NOTHING if line.over_bound != line.over_bound else f"{round(line.over_bound, 6) + 0.0:+.2%}"
+    )
 
 
 def _violations(broken: Mapping[str, int]) -> Cell:

@@ -78,6 +78,7 @@ class Metered:
             has no checkpoints).
         moves: stops after which the work went on at another site.
         pauses: stops after which it went on at the same site.
+        unbound: starts that the site's own scheduler could not bind at once.
         lost_hours: run time behind the last checkpoint of stopped work.
         seconds: of computing.
     """
@@ -90,6 +91,7 @@ class Metered:
     violations: dict[str, int]
     moves: int = 0
     pauses: int = 0
+    unbound: int = 0
     lost_hours: float = 0.0
     seconds: float = 0.0
 

@@ -1,4 +1,4 @@
-"""Tradewind itself, in the simulator: every decision is `placement.engine.plan()`'s.
+"""Tradewind itself, in the simulator: every decision is the engine's (`placement.engine`).
 
 A cycle is planned when work arrives, when room comes free for work that waits, when a start that
 was put off is due, and every hour, because signals and forecasts change then. Between the hours
@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from tradewind.api.policy import PolicySpec
-from tradewind.placement.engine import plan
+from tradewind.placement.engine import Planner
 from tradewind.placement.plan import Plan
 from tradewind.placement.snapshot import SiteName, WorkloadView
 from tradewind.simulate.replay import Action, Desk, Moment, Start, Stop, Wake
@@ -31,6 +31,7 @@ class Planned:
     def __init__(self, name: str, policy: PolicySpec, world: World) -> None:
         self.name = name
         self._world = world
+        self._planner = Planner(world.config)
         self._lens = Lens(world, name, policy)
         self._places: dict[tuple[str, str | None], Place] = {
             (world.sites[place.site].name, place.class_name): place for place in world.places
@@ -43,13 +44,16 @@ class Planned:
 
     def decide(self, moment: Moment, desk: Desk) -> Iterable[Action]:
         """Plan a cycle."""
-        hourly = moment.now_s == self._tick_s
+        hourly = moment.now_s == self._tick_s and not (moment.stopped or moment.unbound)
+        for index in moment.unbound:
+            self._running.pop(index, None)
+            self._waiting[index] = None
         asked = self._asked(moment, hourly=hourly)
         for index in [index for index in self._running if desk.jobs[index].finished]:
             del self._running[index]
         watched = self._watched(desk) if hourly else []
         if asked or watched:
-            found = plan(
+            found = self._planner.plan(
                 self._lens.snapshot(
                     moment.now_s,
                     desk.fleet,
@@ -57,7 +61,6 @@ class Planned:
                     [self._view(index, desk) for index in watched],
                 ),
                 self._lens.at(moment.now_s),
-                self._world.config,
             )
             yield from self._carry_out(found, moment.now_s)
         yield from self._next_tick(moment.now_s)

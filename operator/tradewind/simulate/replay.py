@@ -106,6 +106,8 @@ class Moment:
         arrived: jobs that were submitted now.
         woken: jobs of a `Wake` that is due.
         stopped: jobs that were stopped at this very time.
+        unbound: jobs started at this very time whose pods the site's own scheduler could not bind:
+            they are the chooser's again.
         freed: sites at which room has come free.
     """
 
@@ -113,6 +115,7 @@ class Moment:
     arrived: list[int] = field(default_factory=list)
     woken: list[int] = field(default_factory=list)
     stopped: list[int] = field(default_factory=list)
+    unbound: list[int] = field(default_factory=list)
     freed: set[int] = field(default_factory=set)
 
 
@@ -155,6 +158,9 @@ class Replay:
         fleet: all free; it is changed.
         jobs: in the order of arrival.
         chooser: who chooses.
+
+    Attributes:
+        unbound: how often pods were to start that their site could not bind.
     """
 
     def __init__(
@@ -166,6 +172,7 @@ class Replay:
         self._desk = Desk(world, fleet, [Progress(i, job) for i, job in enumerate(jobs)])
         self._runs: list[Run] = []
         self._order = 0
+        self.unbound = 0
         self._events: list[tuple[float, int, int, tuple[int, ...]]] = []
         for index, job in enumerate(jobs):
             self._push(job.arrival_s, _Kind.ARRIVAL, (index,))
@@ -229,24 +236,29 @@ class Replay:
                     self._push(max(action.at_s, moment.now_s), _Kind.WAKE, action.jobs)
                 elif isinstance(action, Stop):
                     self._stop(after, self._desk.jobs[action.job], action.reason)
-                else:
-                    self._start(moment.now_s, self._desk.jobs[action.job], action.place)
-            if not after.stopped:
+                elif not self._start(moment.now_s, self._desk.jobs[action.job], action.place):
+                    after.unbound.append(action.job)
+            self.unbound += len(after.unbound)
+            if not (after.stopped or after.unbound):
                 return
             moment = after
 
-    def _start(self, now_s: float, state: Progress, place: Place) -> None:
+    def _start(self, now_s: float, state: Progress, place: Place) -> bool:
+        """Bind a job's pods and run it; False when they do not fit on the site's nodes.
+
+        A chooser counts what is free; how pods are packed is the site's affair, as with a member's
+        own scheduler, and of several that start at once the last may find only fragments.
+        """
         if state.finished or state.place is not None:
             raise AssertionError(f"{self._chooser.name} started {state.job.name} twice")
         bound = self._fleet[place.site].bind(state.job, place.class_name)
         if bound is None:
-            raise AssertionError(
-                f"{self._chooser.name} started {state.job.name} where there is no room for it"
-            )
+            return False
         state.place, state.bound, state.since_s = place, bound, now_s
         state.epoch += 1
         left_s = (state.job.length_s - state.done_s) * self._world.stretch(state.job, place)
         self._push(now_s + left_s, _Kind.END, (state.index, state.epoch))
+        return True
 
     def _stop(self, moment: Moment, state: Progress, reason: str) -> None:
         if state.place is None:

@@ -119,7 +119,7 @@ def _glance(summary: Summary) -> str:
     rows = "".join(
         f'<tr class="{line.kind}"><th>{escape(line.name)}</th>'
         f"<td>{svg.bar(line.total_usd / usd, f'{svg.figure(line.total_usd)} USD')}</td>"
-        f'<td class="n">{line.over_bound:+.2%}</td>'
+        f'<td class="n">{round(line.over_bound, 6) + 0.0:+.2%}</td>'
         f"<td>{svg.bar(line.carbon_kg / kg, f'{svg.figure(line.carbon_kg)} kg', 'carbon')}</td>"
         f"<td>{svg.bar(line.mean_wait_h / wait, f'{line.mean_wait_h:.2f} h', 'wait')}</td>"
         f'<td class="n">{svg.figure(line.money_usd)}</td>'

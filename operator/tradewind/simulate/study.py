@@ -126,8 +126,9 @@ def run_one(study: Study, name: str, tell: Callable[[int], None]) -> Metered:
     """Replay and meter one chooser."""
     began = time.perf_counter()
     fleet = copy.deepcopy(study.fleet)
-    runs = Replay(study.world, fleet, study.jobs, chooser(study, name)).run(tell)
-    found = meter(name, study.world, study.jobs, runs, study.prices)
+    replay = Replay(study.world, fleet, study.jobs, chooser(study, name))
+    found = meter(name, study.world, study.jobs, replay.run(tell), study.prices)
+    found.unbound = replay.unbound
     found.seconds = time.perf_counter() - began
     return found
 

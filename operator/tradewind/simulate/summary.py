@@ -27,6 +27,8 @@ class Line:
         money_usd: hardware and electricity: what is paid.
         mean_wait_h, p95_wait_h: from arrival to end, less running.
         moves, pauses: stops of running work.
+        unbound: starts that the site's own scheduler could not bind at once.
+        lost_hours: run time that stops have lost.
         violations: by rule.
         utilisation: share of the accelerators' time (of the cores', where there are none) in use.
         finished: jobs.
@@ -46,6 +48,7 @@ class Line:
     p95_wait_h: float
     moves: int
     pauses: int
+    unbound: int
     lost_hours: float
     violations: Mapping[str, int]
     utilisation: float
@@ -121,6 +124,7 @@ def _line(study: Study, replay: Metered, bound_usd: float, span_h: float) -> Lin
         p95_wait_h=float(np.quantile(waits, 0.95)) if len(waits) else 0.0,
         moves=replay.moves,
         pauses=replay.pauses,
+        unbound=replay.unbound,
         lost_hours=replay.lost_hours,
         violations=dict(replay.violations),
         utilisation=_utilisation(overall, sum(units), sum(cores), span_h),
@@ -176,6 +180,7 @@ def _line_document(line: Line) -> dict[str, Any]:
         "p95WaitHours": _figure(line.p95_wait_h),
         "moves": line.moves,
         "pauses": line.pauses,
+        "unbound": line.unbound,
         "lostHours": _figure(line.lost_hours),
         "violations": dict(line.violations),
         "utilisation": _figure(line.utilisation),

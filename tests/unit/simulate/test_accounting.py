@@ -134,6 +134,30 @@ def test_a_stop_loses_what_is_behind_the_last_checkpoint() -> None:
     assert found.outcomes[0].wait_s == 0
 
 
+class Hopeful:
+    """Starts everything at once, room or not, and what found none when room comes free."""
+
+    name = "hopeful"
+
+    def __init__(self) -> None:
+        self._left: list[int] = []
+
+    def decide(self, moment: Moment, desk: Desk) -> list[Action]:
+        self._left += moment.unbound
+        asked = [*moment.arrived]
+        if moment.freed:
+            asked, self._left = [*asked, *self._left], []
+        return [Start(index, desk.world.places[0]) for index in asked]
+
+
+def test_a_start_that_the_site_cannot_bind_is_given_back_and_counted() -> None:
+    there, fleet = world([100.0] * 24, cores=1)
+    replay = Replay(there, fleet, [job("a"), job("b")], Hopeful())
+    runs = replay.run()
+    assert [(run.start_s, run.end_s) for run in runs] == [(0.0, HOUR), (HOUR, 2 * HOUR)]
+    assert replay.unbound == 1
+
+
 def test_stopping_work_that_has_no_checkpoint_is_a_violation_and_starts_it_anew() -> None:
     found = replayed(StopOnce(HOUR), world([100.0] * 24), [job(length_s=2 * HOUR)])
     assert windows(found) == [(0, 1), (1, 3)]
