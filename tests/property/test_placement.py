@@ -9,8 +9,8 @@ from decimal import Decimal
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tests import oracle
-from tests.builders import NOW, current, site, snapshot, workload
-from tests.strategies import prices, site_sets, wild_floats, workload_sets, workloads
+from tests.builders import JOB, NOW, current, site, snapshot, workload
+from tests.strategies import pod_demands, prices, site_sets, wild_floats, workload_sets, workloads
 
 from tradewind.api.demand import Demand, PodDemand
 from tradewind.api.policy import PolicySpec
@@ -240,15 +240,22 @@ def test_work_that_waits_takes_nothing_from_the_rest(
     ]
 
 
-@given(site_sets(least=1), workload_sets(least=2))
+@given(site_sets(least=1), workload_sets(least=2), pod_demands())
 def test_assumed_work_counts_as_if_it_were_placed(
-    sites: tuple[SiteView, ...], pending: tuple[WorkloadView, ...]
+    sites: tuple[SiteView, ...], pending: tuple[WorkloadView, ...], pod: PodDemand
 ) -> None:
+    # Equal pods without chips: of these the count is exact, wherever the earlier ones are put. Of
+    # unlike ones the first may be counted where only the last would have fitted.
+    # Half a node each: so little has room that a pod which is not counted shows.
+    alike = replace(pod, cpu_millis=8000, accelerators=0, vendor_resources=())
+    pending = tuple(
+        replace(work, demand=Demand(JOB, (replace(alike, count=work.demand.pods[0].count),)))
+        for work in pending
+    )
     found = plan(snapshot(sites, pending), NOW)
     assume(found.assignments)
     by_uid = {work.uid: work for work in pending}
     *earlier, last = found.assignments
-    # Unlike pod sets are assumed one after the other, as they are taken.
     assumed = [Assumed(a.site, a.class_name, by_uid[a.uid].demand, a.replicas) for a in earlier]
     again = plan(snapshot(sites, [by_uid[last.uid]], assumed=assumed), NOW)
     # The same room is left; alone it may take another place of it that is as cheap, or cheaper.
