@@ -84,7 +84,11 @@ def test_a_hostile_kubeconfig_is_refused_by_name(live: Live, operator: Operator,
     live.hub.api.post(f"{API}/computesites", site)
     try:
         live.wait_sites(name, status="False")
-        ready = condition(live.site(name), "Ready")
+        # A site that has just come is not ready either, while the first answer is waited for.
+        ready = wait_for(
+            lambda: (now := condition(live.site(name), "Ready"))["reason"] != "Connecting" and now,
+            "a verdict on the kubeconfig",
+        )
         if reason is not None:
             assert ready["reason"] == reason
         assert ready["message"]

@@ -97,6 +97,7 @@ class StoreIntents:
             self._change(record, lifecycle.record_object(record.status, site, ref))
 
     def _time(self, record: Record, site: str) -> None:
+        """Note how long the first sign of the object took."""
         placement = lifecycle.placement_at(record.status, site)
         first = placement is not None and placement.phase is lifecycle.ASSIGNED
         if first and record.bound_s is not None:
@@ -107,6 +108,7 @@ class StoreIntents:
         record = self._at(site, child.workload_uid, child.epoch)
         if record is None:
             return
+        self._time(record, site)  # the watch may be faster than the answer to the apply
         ref = _ref(child)
         self._change(record, lifecycle.record_observed(record.status, site, ref, child.observed))
 

@@ -168,7 +168,10 @@ def test_an_object_that_was_made_is_noted_and_written_later() -> None:
     assert hub.later == [UID]
 
 
-def test_the_time_to_an_object_is_counted_once_from_the_placement_s_being_durable() -> None:
+@pytest.mark.parametrize("watch_is_faster", [False, True])
+def test_the_time_to_an_object_is_counted_once_from_the_placement_s_being_durable(
+    watch_is_faster: bool,
+) -> None:
     hub = Hub()
     record = hub.take()
     record.bound_s = 0.0
@@ -176,6 +179,8 @@ def test_the_time_to_an_object_is_counted_once_from_the_placement_s_being_durabl
     before = [REGISTRY.get_sample_value(f"tradewind_dispatch_seconds_{part}", labels) or 0.0
               for part in ("count", "sum")]  # fmt: skip
     hub.clock._elapsed = 0.5
+    if watch_is_faster:
+        hub.intents.on_observed(SITE, child(ObservedState.PENDING))
     for _ in range(2):
         hub.intents.on_applied(SITE, UID, 1, ref())
     after = [REGISTRY.get_sample_value(f"tradewind_dispatch_seconds_{part}", labels) or 0.0
