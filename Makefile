@@ -20,6 +20,8 @@ help: ## This list
 $(READY): requirements/dev.lock
 	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with BASE_PYTHON=..."; exit 1; }
+	@test ! -L $(VENV) || \
+	  { echo "$(VENV) is a link, and what it leads to would be emptied; make it there"; exit 1; }
 	@echo "making $(VENV) from requirements/dev.lock (about a minute when nothing is cached)"
 	@$(BASE_PYTHON) -m venv --clear $(VENV)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes \
