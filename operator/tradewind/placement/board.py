@@ -102,30 +102,45 @@ class Board:
             self._count_lines(group, candidate, -count)
         return count
 
-    def take_off(self, group: int, candidate: int, count: int) -> bool:
-        """Take workloads off again; what else stands at the site is packed anew.
+    def move(self, group: int, candidate: int, other: int) -> int:
+        """Move as many workloads as fit to another candidate of their group; how many.
 
-        Returns:
-            False: the rest does not fit in that order, and the caller must restore a `Moment`.
+        Nothing has changed where that is 0.
         """
+        ledger, sites = self._ledger, self._market.row[group, [candidate, other]]
+        before = {site: ledger.groups(site) for site in self._row_site[sites].tolist()}
+        there = {site: self._at_site.get(site, ()) for site in before}
+        count = self.put(group, other, self.placed[group, candidate])
+        if not count:
+            return 0
+        self._remove(group, candidate, count)
+        site = int(self._row_site[self._market.row[group, candidate]])
+        if self._market.slot[group, candidate] > 0 or self._packs_anew(site):
+            return count
+        # Fewer gangs may pack worse, in another order: then all is put back as it was.
+        self._remove(group, other, count)
+        self._remove(group, candidate, -count)
+        for site, groups in before.items():
+            ledger.put_back(site, groups)
+            self._at_site[site] = there[site]
+        return 0
+
+    def _remove(self, group: int, candidate: int, count: int) -> None:
+        """Uncount workloads; the ledger is the caller's business."""
         key = (group, candidate)
-        left = self.placed[key] - count
+        left = self.placed.get(key, 0) - count
         if left:
             self.placed[key] = left
         else:
             del self.placed[key]
         self._count_lines(group, candidate, count)
-        if self._market.slot[group, candidate] > 0:
-            return True
         stake = self._stakes[group]
-        if stake.lot is not None:
+        if self._market.slot[group, candidate] == 0 and stake.lot is not None:
             self._limits.take(stake.queue, stake.lot, int(stake.places[candidate]), -count)
-        site = int(self._row_site[self._market.row[group, candidate]])
-        self._at_site[site] = tuple(key for key in self._at_site[site] if key in self.placed)
-        return self._packs_anew(site)
 
     def _packs_anew(self, site: int) -> bool:
         self._ledger.put_back(site, self._base[site])
+        self._at_site[site] = tuple(key for key in self._at_site[site] if key in self.placed)
         there = sorted(self._at_site[site], key=lambda key: (self._stakes[key[0]].size, key))
         return all(
             self._pack(group, candidate, count) == count

@@ -26,6 +26,9 @@ _NEAR = 0.01
 SEARCH_STEPS = 4000
 #: Where few compete, sites are packed anew for a gang that does not fit at once; 1 costs 10 µs.
 REPACK_STEPS = 10000
+#: How many moves are tried, and how many candidates for each group; most have no room, at 20 µs.
+REPAIR_TRIES = 2000
+REPAIR_WIDTH = 8
 #: More workloads than this are not searched: the steps would not reach round once.
 SEARCHED = 40
 
@@ -81,22 +84,17 @@ def choose(market: Market, board: Board, reduced: F64) -> None:
 
 
 def repair(market: Market, board: Board) -> None:
-    """Move workloads to cheaper candidates that have room."""
+    """Move workloads to cheaper candidates that have room; those that lose most go first."""
+    tries = REPAIR_TRIES
     for group, candidate in sorted(board.placed, key=lambda key: _loss(market, *key)):
         cost = market.cost[group, candidate]
         better = np.flatnonzero(market.cost[group] < cost - 1e-9)
-        for other in better[np.argsort(market.cost[group, better], kind="stable")].tolist():
-            count = board.placed.get((group, candidate), 0)
-            if not count:
+        order = better[np.argsort(market.cost[group, better], kind="stable")]
+        for other in order[:REPAIR_WIDTH].tolist():
+            if tries <= 0 or (group, candidate) not in board.placed:
                 break
-            moment = board.now()
-            if not board.take_off(group, candidate, count):
-                board.restore(moment)
-                break
-            moved = board.put(group, other, count)
-            back = board.put(group, candidate, count - moved) if moved < count else 0
-            if moved + back < count or not moved:
-                board.restore(moment)
+            tries -= 1
+            board.move(group, candidate, other)
 
 
 def _loss(market: Market, group: int, candidate: int) -> tuple[float, int, int]:
