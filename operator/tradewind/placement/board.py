@@ -4,7 +4,7 @@ The solver puts gangs on the board and takes them off again. A start in slot 0 m
 node by node, and the limits of its queue; a later start only promises, so it is held against lines.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,9 @@ from tradewind.placement.table import F64, I64, SiteTable
 # In float64 a line may come out a hair above what it has.
 _SLACK = 1e-6
 
+# More pods than any gang has.
+_MANY = 2**40
+
 
 @dataclass(frozen=True, slots=True)
 class Stake:
@@ -31,6 +34,8 @@ class Stake:
         needs: for each place on R', what the gang takes there.
         places: (M,) place on R' of each candidate.
         size: sorts what is packed anew at a site, the largest first.
+        pod: what one of its pods takes, where all are alike; else None.
+        pods: how many they are.
     """
 
     queue: str
@@ -38,6 +43,8 @@ class Stake:
     needs: Sequence[tuple[PodNeed, ...]]
     places: I64
     size: tuple[int, ...] = ()
+    pod: Hashable = None
+    pods: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,9 @@ class Board:
         self._slots = market.lines.slots
         self._left = market.lines.capacity.copy()
         self._base: dict[int, Groups] = {}
+        # Rows that had no room for so many such pods. Found out over and over otherwise: groups of
+        # the same pods ask for the same rows.
+        self._full: dict[tuple[int, Hashable], int] = {}
         self.placed: dict[tuple[int, int], int] = {}
         self._at_site: dict[int, tuple[tuple[int, int], ...]] = {}
 
@@ -113,6 +123,7 @@ class Board:
         count = self.put(group, other, self.placed[group, candidate])
         if not count:
             return 0
+        self._full.clear()
         self._remove(group, candidate, count)
         site = int(self._row_site[self._market.row[group, candidate]])
         if self._market.slot[group, candidate] > 0 or self._packs_anew(site):
@@ -204,7 +215,13 @@ class Board:
     def _take(self, group: int, candidate: int, limit: int) -> int:
         site = int(self._row_site[self._market.row[group, candidate]])
         self._base.setdefault(site, self._ledger.groups(site))
+        stake = self._stakes[group]
+        full = (int(self._market.row[group, candidate]), stake.pod)
+        if stake.pod is not None and self._full.get(full, _MANY) <= stake.pods:
+            return 0
         count = self._pack(group, candidate, limit)
+        if count == 0 and stake.pod is not None and self._effort is None:
+            self._full[full] = stake.pods
         if count < limit and self._effort is not None:
             while count < limit and self._squeeze(site, group, candidate, count):
                 count += 1
@@ -213,7 +230,6 @@ class Board:
         key = (group, candidate)
         if key not in self.placed:
             self._at_site[site] = (*self._at_site.get(site, ()), key)
-        stake = self._stakes[group]
         if stake.lot is not None:
             self._limits.take(stake.queue, stake.lot, int(stake.places[candidate]), count)
         return count

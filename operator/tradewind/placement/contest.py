@@ -8,8 +8,10 @@ crowd out large, and nobody waits for ever. A candidate dearer than that still b
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tradewind.placement.board import Stake
 from tradewind.placement.capacity import Ledger
@@ -19,10 +21,11 @@ from tradewind.placement.feasibility import Evaluation, Evaluator
 from tradewind.placement.groups import Group
 from tradewind.placement.limits import Closed, Limits, Lot, lot_of
 from tradewind.placement.lines import Sorts
-from tradewind.placement.market import Market
+from tradewind.placement.market import Lines, Market
 from tradewind.placement.plan import TERM_INDEX, Term
 from tradewind.placement.snapshot import WorkloadView
-from tradewind.placement.table import F64, I64
+from tradewind.placement.table import F64, I64, Mask
+from tradewind.placement.wide import Wide
 
 #: Least that leaving a workload unplaced counts above its cheapest candidate, USD.
 _LEAST_SPAN_USD = 0.02
@@ -148,34 +151,82 @@ def stake_of(case: Case, places: I64) -> Stake:
         -max((getattr(need, field) for need in pods), default=0)
         for field in ("units", "cpu_millis", "memory_bytes")
     )
-    return Stake(case.group.shape.queue, case.lot, needs, places, size)
+    alike = None
+    if len(pods) == 1:
+        (pod,) = pods
+        alike = (pod.units, pod.cpu_millis, pod.memory_bytes, pod.others, pod.pod.tolerations)
+    count = pods[0].count if pods else 0
+    return Stake(case.group.shape.queue, case.lot, needs, places, size, alike, count)
 
 
-def felt(cost: F64, avoided: F64, urgency: float) -> tuple[F64, float]:
-    """What candidates count in the market, and what leaving the workload unplaced counts.
+def felt(
+    cost: NDArray[Any], avoided: Mask, urgency: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What candidates count in the market, and what leaving a workload unplaced counts.
 
     Args:
-        cost: (M,) USD, finite.
-        avoided: (M,) 1 where a soft taint is to be avoided, else 0.
-        urgency: of the group.
+        cost: (G, M) USD, of either precision; infinite where there is no candidate.
+        avoided: (G, M) or (1, 1) where a soft taint is to be avoided.
+        urgency: (G,) of the groups.
 
     Returns:
-        (M,) USD below the second, in the order of the costs, avoided candidates last; USD.
+        (G, M) USD below the second, in the order of the costs, avoided candidates last; (G,) USD, 0
+        for a group without candidates.
 
-    >>> counts, wait = felt(np.array([2.0, 3.0, 90.0]), np.zeros(3), 1.0)
-    >>> counts.round(2).tolist(), wait
-    ([2.0, 3.0, 5.95], 6.0)
+    >>> counts, wait = felt(np.array([[2.0, 3.0, 90.0]]), np.zeros((1, 1), bool), np.ones(1))
+    >>> counts.round(2).tolist(), wait.tolist()
+    ([[2.0, 3.0, 5.95]], [6.0])
     """
-    wanted = cost[avoided < 1] if (avoided < 1).any() else cost
-    least = float(wanted.min(initial=np.inf))
-    span = 2 * urgency * max(abs(least), _LEAST_SPAN_USD / 2)
-    over = np.maximum(0.0, cost - least)
-    most = _FULL * span
-    flat = most + (1 - _FULL) * 0.9 * span * (1 - most / np.maximum(over, most))
-    counts = np.where(over <= most, over, flat)
-    # A soft taint counts like nearly the whole span; among such candidates the cheaper goes first.
-    counts = np.where(avoided > 0, span * (0.99 + 0.009 * counts / span), counts)
-    return least + counts, least + span
+    wanted = np.where(avoided, np.inf, cost).min(axis=1, initial=np.inf)
+    least = np.where(np.isfinite(wanted), wanted, cost.min(axis=1, initial=np.inf))
+    least = np.where(np.isfinite(least), least, 0.0)
+    span = 2 * urgency * np.maximum(np.abs(least), _LEAST_SPAN_USD / 2)
+    over = np.maximum(0.0, cost - least[:, None])
+    most = (_FULL * span)[:, None]
+    room = 0.9 * (1 - _FULL) * span[:, None]
+    far = over > most
+    if far.any():
+        over = np.where(far, most + room * (1 - most / np.where(far, over, 1.0)), over)
+    if avoided.any():
+        # Nearly like waiting; among such candidates the cheaper goes first.
+        over = np.where(avoided, 0.99 * span[:, None] + 0.009 * over, over)
+    counts = np.where(np.isfinite(cost), over + least[:, None], np.inf)
+    return counts, np.where(np.isfinite(cost).any(axis=1), least + span, 0.0)
+
+
+def sorts_of(cases: Sequence[Case], evaluator: Evaluator) -> Sorts:
+    """The sorts of lines that the cases take from."""
+    pods = {
+        need.units
+        for case in cases
+        for need in (case.found.needs[0] if case.found.needs else ())
+        if need.units
+    }
+    return Sorts(evaluator.table, sorted(pods))
+
+
+def wide_of(cases: Sequence[Case], sorts: Sorts, lines: Lines, rows: int) -> Wide:
+    """All rows, for cases without later starts."""
+    cost = np.full((len(cases), rows), np.inf, np.float32)
+    soft = any(case.found.avoided.any() for case in cases)
+    avoided = np.zeros(cost.shape if soft else (1, 1), bool)
+    for g, case in enumerate(cases):
+        places = case.open
+        at = case.found.rows[places]
+        cost[g, at] = case.found.costs.total[places]
+        if soft:
+            avoided[g, at] = case.found.avoided[case.found.row_site[places]]
+    urgency = np.array([case.group.urgency for case in cases])
+    counts, wait = felt(cost, avoided, urgency.astype(np.float32))
+    return Wide(
+        count=np.array([len(case.group.members) for case in cases], np.float64),
+        wait=wait.astype(np.float64),
+        usage=np.array(
+            [sorts.usage(case.found.needs[0] if case.found.needs else ()) for case in cases]
+        ),
+        cost=counts.astype(np.float32),
+        lines=lines,
+    )
 
 
 def market_of(
@@ -193,20 +244,14 @@ def market_of(
     options = [case.options(roomy=False) for case in cases]
     options = [(places[:_WIDEST], slots[:_WIDEST]) for places, slots in options]
     width = max((len(places) for places, _ in options), default=0)
-    pods = {
-        need.units
-        for case in cases
-        for need in (case.found.needs[0] if case.found.needs else ())
-        if need.units
-    }
-    sorts = Sorts(evaluator.table, sorted(pods))
+    sorts = sorts_of(cases, evaluator)
     lines = sorts.lines(ledger)
     if len(later) > 1:
         lines = over_time(lines, sorts, running, evaluator, later)
     shape = (len(cases), width)
     row, slot = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     end, cost = np.ones(shape, np.int64), np.full(shape, np.inf)
-    wait, usage = np.zeros(len(cases)), np.zeros((len(cases), len(lines.of_row)))
+    usage, avoided = np.zeros((len(cases), len(lines.of_row))), np.zeros(shape, bool)
     for g, (case, (places, slots)) in enumerate(zip(cases, options, strict=True)):
         if not len(places):
             continue
@@ -214,10 +259,11 @@ def market_of(
         row[g, :size], slot[g, :size] = case.found.rows[places], slots
         ends_s = case.starts_s[slots] + case.costs[0].run_s[places]
         end[g, :size] = np.maximum(slots + 1, np.searchsorted(later, ends_s, side="left"))
-        avoided = case.found.avoided[case.site_of(places)].astype(np.float64)
-        counts = case.counts[places, slots]
-        cost[g, :size], wait[g] = felt(counts, avoided, case.group.urgency)
+        avoided[g, :size] = case.found.avoided[case.site_of(places)]
+        cost[g, :size] = case.counts[places, slots]
         usage[g] = sorts.usage(case.found.needs[int(places[0])])
+    urgency = np.array([case.group.urgency for case in cases])
+    counts, wait = felt(cost, avoided, urgency)
     market = Market(
         count=np.array([len(case.group.members) for case in cases], np.float64),
         wait=wait,
@@ -225,7 +271,7 @@ def market_of(
         row=row,
         slot=slot,
         end=end,
-        cost=cost,
+        cost=counts,
         lines=lines,
     )
     stakes = [stake_of(case, places) for case, (places, _) in zip(cases, options, strict=True)]

@@ -12,11 +12,11 @@ the same objects.
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from tradewind.placement.board import Board
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.config import EngineConfig
-from tradewind.placement.contest import Case, case_of, market_of
+from tradewind.placement.contest import Case, case_of
 from tradewind.placement.deferral import after
+from tradewind.placement.division import Choice, Choices, divide
 from tradewind.placement.explain import Explainer, verdict_of
 from tradewind.placement.feasibility import Evaluation
 from tradewind.placement.groups import groups_of
@@ -36,19 +36,13 @@ from tradewind.placement.plan import (
 )
 from tradewind.placement.preemption import Preemption
 from tradewind.placement.queues import Queues
-from tradewind.placement.repacking import Effort
 from tradewind.placement.room import Room
 from tradewind.placement.rounds import Round, Schedule
 from tradewind.placement.shapes import shape_of
 from tradewind.placement.snapshot import Snapshot, Uid, WorkloadView
-from tradewind.placement.solver import REPACK_STEPS, SEARCHED, solve
 from tradewind.placement.victims import Running
 
 DEFAULT_CONFIG = EngineConfig()
-
-#: A place on R', a start slot, and how many workloads of a case go there.
-Choice = tuple[int, int, int]
-Choices = list[list[Choice]]
 
 
 def plan(snapshot: Snapshot, now: datetime, config: EngineConfig = DEFAULT_CONFIG) -> Plan:
@@ -149,7 +143,8 @@ class _Cycle:
         limits = Limits(competing, self._evaluator.chips, self._snapshot.catalog)
         outcomes: Outcomes = []
         cases: list[Case] = []
-        for group in groups_of(competing.workloads, self._now, self._evaluator.config):
+        config, shapes = self._evaluator.config, self._memo.shapes
+        for group in groups_of(competing.workloads, self._now, config, shapes):
             policy = self._snapshot.policies.get(group.shape.policy)
             if policy is None:
                 outcomes += [(workload, _without_policy(workload)) for workload in group.members]
@@ -212,17 +207,9 @@ class _Cycle:
 
     def _compete(self, cases: list[Case], limits: Limits) -> Choices:
         """Groups take rows by the price of capacity."""
-        market, stakes, slots = market_of(
-            cases, self._evaluator, self._ledger, self._snapshot.running
+        choices = divide(
+            cases, self._evaluator, self._ledger, limits, running=self._snapshot.running
         )
-        few = market.count.sum() <= SEARCHED
-        effort = Effort(REPACK_STEPS) if few else None
-        board = Board(self._table, self._ledger, limits, market, stakes, effort=effort)
-        solve(market, board)
-        choices: Choices = [[] for _ in cases]
-        for (group, candidate), count in board.placed.items():
-            place, slot = int(stakes[group].places[candidate]), int(slots[group][candidate])
-            choices[group].append((place, slot, count))
         for case, chosen in zip(cases, choices, strict=True):
             rank = {place: i for i, place in enumerate(case.found.order.tolist())}
             chosen.sort(key=lambda choice: (choice[1], rank[choice[0]]))

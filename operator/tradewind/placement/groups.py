@@ -8,11 +8,11 @@ that must not lift younger work along.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.deferral import start_slots
-from tradewind.placement.shapes import Shape, shape_of
+from tradewind.placement.shapes import Shape, Shapes
 from tradewind.placement.snapshot import SiteName, WorkloadView
 
 #: Below this age work is young; the price of leaving it unplaced doubles with every doubling.
@@ -75,18 +75,23 @@ def slots_of(workload: WorkloadView, now: datetime, config: EngineConfig) -> int
 
 
 def groups_of(
-    workloads: Iterable[WorkloadView], now: datetime, config: EngineConfig
+    workloads: Iterable[WorkloadView], now: datetime, config: EngineConfig, shapes: Shapes
 ) -> list[Group]:
     """Workloads in groups; groups and members in the order given."""
-    found: dict[tuple[Shape, int, int, Planned | None], Group] = {}
+    found: dict[tuple[int, int, int, Planned | None], Group] = {}
+    young = now - timedelta(seconds=PATIENCE_S)
     for workload in workloads:
+        shape = shapes.of(workload)
         planned = None
-        slots = slots_of(workload, now, config)
-        if slots > 1 and workload.planned_start is not None and workload.planned_site is not None:
-            planned = Planned(workload.planned_site, workload.planned_start)
-        key = (shape_of(workload), doublings_of(workload.created, now), slots, planned)
+        slots = 1
+        if workload.runtime.max_delay_s > 0:
+            slots = slots_of(workload, now, config)
+            if slots > 1 and workload.planned_start is not None:
+                planned = Planned(workload.planned_site or SiteName(""), workload.planned_start)
+        doublings = 0 if workload.created >= young else doublings_of(workload.created, now)
+        key = (id(shape), doublings, slots, planned)
         group = found.get(key)
         if group is None:
-            group = found[key] = Group(*key)
+            group = found[key] = Group(shape, doublings, slots, planned)
         group.members.append(workload)
     return list(found.values())

@@ -11,7 +11,7 @@ from tradewind.api.policy import PolicySpec
 from tradewind.hardware.catalog import Catalog
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.feasibility import Evaluation, Evaluator
-from tradewind.placement.shapes import Shape
+from tradewind.placement.shapes import Shape, Shapes
 from tradewind.placement.snapshot import SiteView, Snapshot
 from tradewind.placement.table import SiteTable
 
@@ -25,6 +25,7 @@ class Memo:
     Attributes:
         table: the sites.
         evaluator: for these sites.
+        shapes: of workloads.
     """
 
     table: SiteTable
@@ -34,11 +35,13 @@ class Memo:
         self._config = config
         self._sites: tuple[SiteView, ...] | None = None
         self._catalog: Catalog | None = None
+        self.shapes = Shapes()
         self._known: dict[Shape, tuple[PolicySpec, Evaluation]] = {}
         self._last: dict[Shape, tuple[PolicySpec, Evaluation]] = {}
 
     def begin(self, snapshot: Snapshot, now: datetime) -> None:
         """Make ready for a snapshot."""
+        self.shapes.begin()
         same = self._sites is not None and len(self._sites) == len(snapshot.sites)
         if (
             same

@@ -9,7 +9,7 @@ soon tells where they stand.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tradewind.api.inventory import NodeShape
 from tradewind.placement.demands import PodNeed
@@ -27,22 +27,24 @@ def units_free(node: NodeShape, accelerator: SiteAccelerator | None) -> int:
     """Free units of a row's class and resource on one node; 0 without accelerators."""
     if accelerator is None:
         return 0
-    return sum(
-        free
-        for class_name, resource_name, free in node.accelerators
-        if class_name == accelerator.class_name and resource_name == accelerator.resource_name
-    )
+    total = 0
+    for class_name, resource_name, free in node.accelerators:
+        if class_name == accelerator.class_name and resource_name == accelerator.resource_name:
+            total += free
+    return total
 
 
 def room(node: NodeShape, need: PodNeed, accelerator: SiteAccelerator | None) -> int:
     """How many such pods one node still takes, taints aside; never below zero."""
     fits = node.free_pods
+    if need.units > 0:  # most nodes of a site are of another class
+        fits = min(fits, units_free(node, accelerator) // need.units)
+        if fits <= 0:
+            return 0
     if need.cpu_millis > 0:
         fits = min(fits, node.free_cpu_millis // need.cpu_millis)
     if need.memory_bytes > 0:
         fits = min(fits, node.free_memory_bytes // need.memory_bytes)
-    if need.units > 0:
-        fits = min(fits, units_free(node, accelerator) // need.units)
     for name, amount in need.others:
         if amount > 0:
             free = sum(n for resource, n in node.other_resources if resource == name)
@@ -124,26 +126,68 @@ def pack_many(
         How many, and what is left.
     """
     if len(needs) == 1:
-        # Equal pods of equal gangs: all of them are packed at once.
-        need = needs[0]
-        count = min(limit, gangs(groups, needs, accelerator))
-        if count <= 0:
-            return 0, groups
-        left = pack(groups, (replace(need, count=count * need.count),), accelerator)
-        return (0, groups) if left is None else (count, left)
+        return _pack_alike(groups, needs[0], accelerator, limit)
     count = 0
     while count < limit and (left := pack(groups, needs, accelerator)) is not None:
         count, groups = count + 1, left
     return count, groups
 
 
+def _pack_alike(
+    groups: Groups, need: PodNeed, accelerator: SiteAccelerator | None, limit: int
+) -> tuple[int, Groups]:
+    """`pack_many` for equal pods of equal gangs: all of them in one go."""
+    takers: list[tuple[NodeShape, int]] = []
+    others: list[NodeShape] = []
+    pods = 0
+    for node in groups:
+        fits = room(node, need, accelerator)
+        if fits and (not node.taints or need.tolerates(node.taints)):
+            takers.append((node, fits))
+            pods += fits * node.nodes
+        else:
+            others.append(node)
+    count = min(limit, pods // need.count)
+    if count <= 0:
+        return 0, groups
+    takers.sort(key=lambda taker: tightness(taker[0]))
+    missing = count * need.count
+    for node, fits in takers:
+        filled = min(node.nodes, missing // fits)
+        missing -= filled * fits
+        partly = 1 if 0 < missing < fits and filled < node.nodes else 0
+        if filled:
+            others.append(less(node, need, accelerator, fits, filled))
+        if partly:
+            others.append(less(node, need, accelerator, missing, 1))
+            missing = 0
+        if untouched := node.nodes - filled - partly:
+            others.append(node if untouched == node.nodes else times(node, untouched))
+    return count, merged(others)
+
+
 def merged(groups: Sequence[NodeShape]) -> Groups:
     """The same nodes with equal node shapes counted as one."""
-    counts: dict[NodeShape, int] = {}
+    first: dict[tuple[object, ...], NodeShape] = {}
+    counts: dict[tuple[object, ...], int] = {}
     for node in groups:
-        alike = times(node, 1)
-        counts[alike] = counts.get(alike, 0) + node.nodes
-    return tuple(times(node, count) for node, count in counts.items())
+        # A tuple, because to hash a node shape takes several times as long.
+        alike = (
+            node.free_cpu_millis,
+            node.free_memory_bytes,
+            node.free_pods,
+            node.accelerators,
+            node.taints,
+            node.other_resources,
+        )
+        if alike in first:
+            counts[alike] += node.nodes
+        else:
+            first[alike], counts[alike] = node, node.nodes
+    return tuple(
+        node if node.nodes == counts[alike] else times(node, counts[alike])
+        for alike, node in first.items()
+    )
 
 
 def times(node: NodeShape, nodes: int) -> NodeShape:

@@ -53,6 +53,33 @@ def shape_of(workload: WorkloadView) -> Shape:
     )
 
 
+class Shapes:
+    """The shapes of workloads, found once for each view: views that did not change are the same.
+
+    Equal shapes are one object here, so that they may be told apart by `id`.
+    """
+
+    def __init__(self) -> None:
+        self._of_view: dict[int, tuple[WorkloadView, Shape]] = {}
+        self._last: dict[int, tuple[WorkloadView, Shape]] = {}
+        self._alike: dict[Shape, Shape] = {}
+
+    def begin(self) -> None:
+        """A new cycle: what it does not ask for is forgotten after it."""
+        self._last, self._of_view = self._of_view, {}
+        self._alike = {shape: shape for _, shape in self._last.values()}
+
+    def of(self, workload: WorkloadView) -> Shape:
+        """The shape a workload belongs to."""
+        key = id(workload)
+        known = self._last.get(key)
+        if known is None or known[0] is not workload:
+            shape = shape_of(workload)
+            known = (workload, self._alike.setdefault(shape, shape))
+        self._of_view[key] = known
+        return known[1]
+
+
 def in_order(workloads: Iterable[WorkloadView]) -> list[WorkloadView]:
     """Workloads in the order in which they choose: higher priority, older, smaller UID first."""
     return sorted(workloads, key=order_of)

@@ -36,21 +36,32 @@ SEARCHED = 40
 THOROUGH = Cooling(steps=60, hottest=2.0, coldest=0.001, momentum=0.7, hold=60)
 
 
-def solve(market: Market, board: Board, cooling: Cooling | None = None) -> F64:
+def solve(
+    market: Market,
+    board: Board,
+    *,
+    cooling: Cooling = THOROUGH,
+    start: F64 | None = None,
+    fill: bool = True,
+) -> F64:
     """Place the groups of a market on the board.
 
     Args:
         market: its candidates.
         board: empty.
-        cooling: of the prices; None: by the size of the market.
+        cooling: of the prices.
+        start: prices to begin with, (L, T) USD; None: zero.
+        fill: let groups have what is left at the end, at whatever price.
 
     Returns:
         (L, T) USD, the prices of the lines.
     """
-    prices = clearing_prices(market, cooling or THOROUGH)
+    prices = clearing_prices(market, cooling, start)
     reduced = np.round(market.cost + market.rents(prices), 9)
     empty = board.now()
     choose(market, board, reduced)
+    if fill:
+        fill_up(market, board, reduced)
     repair(market, board)
     if market.count.sum() <= SEARCHED:
         _Search(market, board, reduced, bound(market, prices)).run(empty)
@@ -66,21 +77,28 @@ def by_size(market: Market) -> list[int]:
 
 
 def choose(market: Market, board: Board, reduced: F64) -> None:
-    """Let groups take what is cheapest, rent included."""
-    scale = market.scale
+    """Let groups take what is as good as their best, rent included, or better than waiting."""
+    near = np.minimum(reduced.min(axis=1, initial=np.inf), market.wait) + _NEAR * market.scale
     order = np.argsort(reduced, axis=1, kind="stable")
+    reach = (reduced <= near[:, None]).sum(axis=1)
     left = market.count.astype(np.int64)
-    for limited in (True, False):
-        for group in by_size(market):
+    for group in by_size(market):
+        for candidate in order[group, : reach[group]].tolist():
             if not left[group]:
-                continue
-            values = reduced[group, order[group]]
-            most = values[0] + _NEAR * scale[group] if limited else np.inf
-            reach = int(np.searchsorted(values, most, side="right")) if limited else len(values)
-            for candidate in order[group, :reach].tolist():
-                if not left[group] or not np.isfinite(market.cost[group, candidate]):
-                    break
-                left[group] -= board.put(group, candidate, int(left[group]))
+                break
+            left[group] -= board.put(group, candidate, int(left[group]))
+
+
+def fill_up(market: Market, board: Board, reduced: F64) -> None:
+    """Let groups take whatever still has room; first those for which waiting would be dearest."""
+    left = board.unplaced()
+    gain = (market.wait - reduced.min(axis=1, initial=np.inf)) / market.scale
+    rank = {group: place for place, group in enumerate(by_size(market))}
+    for group in sorted(np.flatnonzero(left).tolist(), key=lambda g: (-gain[g], rank[g])):
+        for candidate in np.argsort(reduced[group], kind="stable").tolist():
+            if not left[group] or not np.isfinite(market.cost[group, candidate]):
+                break
+            left[group] -= board.put(group, candidate, int(left[group]))
 
 
 def repair(market: Market, board: Board) -> None:

@@ -130,9 +130,7 @@ def gap(seed: int) -> float:
     for work in works:
         found = candidates(sites, work)
         costs = np.array([cost for _, _, cost in found])
-        counts, wait[work.uid] = (
-            felt(costs, np.zeros(len(costs)), 1.0) if len(costs) else (costs, 0.0)
-        )
+        (counts,), (wait[work.uid],) = felt(costs[None, :], np.zeros((1, 1), bool), np.ones(1))
         options[work.uid] = {(s, c): float(v) for (s, c, _), v in zip(found, counts, strict=True)}
     made = plan(snapshot(sites, works), NOW)
     by_uid = {work.uid: work for work in works}
