@@ -1,7 +1,6 @@
-"""Who gets what of a round that competes? Small rounds in one market, large ones by short lists."""
+"""Who gets what of a round that competes? Small rounds in one market, large ones by matrices."""
 
 from collections.abc import Sequence
-from itertools import count as count_from
 
 import numpy as np
 
@@ -13,17 +12,14 @@ from tradewind.placement.limits import Limits
 from tradewind.placement.repacking import Effort
 from tradewind.placement.snapshot import WorkloadView
 from tradewind.placement.solver import REPACK_STEPS, SEARCHED, solve
-from tradewind.placement.wide import FINE, coarse_prices, short_list
+from tradewind.placement.wide import Choosing, Prices
 
 #: A place on R', a start slot, and how many workloads of a case go there.
 Choice = tuple[int, int, int]
 Choices = list[list[Choice]]
 
-#: Groups times rows from which short lists are drawn.
+#: Groups times rows from which matrices are worth their while.
 _LARGE = 40_000
-# Each pass takes what is left of the one before. After so many, groups may have what nobody wanted,
-# pass by pass, until nobody is left for whom there is room.
-_BY_PRICE = 2
 
 
 def divide(
@@ -45,7 +41,7 @@ def divide(
     """
     at_once = all(len(case.starts_s) == 1 for case in cases)
     if at_once and len(cases) * evaluator.table.rows >= _LARGE:
-        return _by_short_lists(cases, evaluator, ledger, limits)
+        return _widely(cases, evaluator, ledger, limits)
     market, stakes, slots = market_of(cases, evaluator, ledger, running)
     effort = Effort(REPACK_STEPS) if market.count.sum() <= SEARCHED else None
     board = Board(evaluator.table, ledger, limits, market, stakes, effort=effort)
@@ -57,31 +53,19 @@ def divide(
     return choices
 
 
-def _by_short_lists(
-    cases: Sequence[Case], evaluator: Evaluator, ledger: Ledger, limits: Limits
-) -> Choices:
+def _widely(cases: Sequence[Case], evaluator: Evaluator, ledger: Ledger, limits: Limits) -> Choices:
     sorts = sorts_of(cases, evaluator)
-    wide = wide_of(cases, sorts, sorts.lines(ledger), evaluator.table.rows)
-    found: list[dict[int, int]] = [{} for _ in cases]
-    for turn in count_from(0):
-        groups = np.flatnonzero((wide.count > 0) & np.isfinite(wide.cost).any(axis=1))
-        if not groups.size:
-            break
-        part = wide.only(groups)
-        prices = coarse_prices(part)
-        market = short_list(part, prices)
-        stakes = [
-            stake_of(cases[g], np.searchsorted(cases[g].found.rows, rows))
-            for g, rows in zip(groups.tolist(), market.row, strict=True)
-        ]
-        board = Board(evaluator.table, ledger, limits, market, stakes)
-        solve(market, board, cooling=FINE, start=prices, fill=turn >= _BY_PRICE)
-        for (group, candidate), count in board.placed.items():
-            g = int(groups[group])
-            place = int(stakes[group].places[candidate])
-            found[g][place] = found[g].get(place, 0) + count
-            wide.count[g] -= count
-        if turn >= _BY_PRICE:  # whoever is left has tried all of these
-            wide.cost[groups[:, None], market.row] = np.inf
-        wide = wide.left(sorts.lines(ledger))
-    return [[(place, 0, count) for place, count in chosen.items()] for chosen in found]
+    rows = evaluator.table.rows
+    wide = wide_of(cases, sorts, sorts.lines(ledger), rows)
+    market = wide.market
+    stakes = []
+    for case in cases:
+        places = np.zeros(rows, np.int64)
+        places[case.found.rows] = np.arange(len(case.found.rows))
+        stakes.append(stake_of(case, places))
+    board = Board(evaluator.table, ledger, limits, market, stakes)
+    Choosing(wide, board, Prices(wide).run()).run()
+    choices: Choices = [[] for _ in cases]
+    for (group, row), count in board.placed.items():
+        choices[group].append((int(stakes[group].places[row]), 0, count))
+    return choices

@@ -12,13 +12,14 @@ the same objects.
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+import numpy as np
+
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.contest import Case, case_of
 from tradewind.placement.deferral import after
 from tradewind.placement.division import Choice, Choices, divide
 from tradewind.placement.explain import Explainer, verdict_of
-from tradewind.placement.feasibility import Evaluation
 from tradewind.placement.groups import groups_of
 from tradewind.placement.limits import Limits
 from tradewind.placement.memo import Memo
@@ -211,7 +212,8 @@ class _Cycle:
             cases, self._evaluator, self._ledger, limits, running=self._snapshot.running
         )
         for case, chosen in zip(cases, choices, strict=True):
-            rank = {place: i for i, place in enumerate(case.found.order.tolist())}
+            rank = np.empty(len(case.found.order), np.int64)
+            rank[case.found.order] = np.arange(len(rank))
             chosen.sort(key=lambda choice: (choice[1], rank[choice[0]]))
         return choices
 
@@ -222,21 +224,21 @@ class _Cycle:
         if case.lot is not None:
             closed = limits.closed(case.group.shape.queue, case.lot)
         outcomes: Outcomes = []
-        members = iter(case.group.members)
+        first = 0
         for place, slot, count in chosen:
             later = case.costs[slot] if slot else None
             why = self._explainer.explain(case.found, view, place, closed, later=later)
-            for _ in range(count):
-                workload = next(members)
-                if slot:
-                    made: Assignment | Deferred = self._defer(workload, case, slot, why)
-                else:
-                    made = self._assign(workload, case.found, place, why)
-                outcomes.append((workload, made))
-        left = list(members)
+            members = case.group.members[first : first + count]
+            first += count
+            if slot:
+                outcomes += [(w, self._defer(w, case, slot, why)) for w in members]
+            else:
+                outcomes += zip(members, self._assign(members, case, place, why), strict=True)
+        left = case.group.members[first:]
         if left:
             why = self._explainer.explain(case.found, view, None, closed)
-            verdict = verdict_of(why.refused)
+            # What had room when the round began, and was taken by others, may come free again.
+            verdict = Verdict.WAIT if case.room.any() else verdict_of(why.refused)
             outcomes += [(workload, Waiting(workload.uid, verdict, why)) for workload in left]
         return outcomes
 
@@ -254,22 +256,28 @@ class _Cycle:
         )
 
     def _assign(
-        self, workload: WorkloadView, found: Evaluation, place: int, why: Explanation
-    ) -> Assignment:
+        self, workloads: list[WorkloadView], case: Case, place: int, why: Explanation
+    ) -> list[Assignment]:
         if why.chosen is None:
-            raise AssertionError(f"{workload.uid}: a choice without a candidate")
-        accelerator = self._table.row_accelerator[int(found.rows[place])]
-        return Assignment(
-            uid=workload.uid,
-            site=why.chosen.site,
-            class_name=why.chosen.class_name,
-            resource_name=accelerator.resource_name if accelerator else None,
-            replicas=found.shape.pods,
-            epoch=workload.epoch + 1,
-            start_at=self._now,
-            cost=why.chosen.cost,
-            explanation=why,
-        )
+            raise AssertionError(f"{case.group.shape}: a choice without a candidate")
+        accelerator = self._table.row_accelerator[int(case.found.rows[place])]
+        site, class_name, cost = why.chosen.site, why.chosen.class_name, why.chosen.cost
+        resource_name = accelerator.resource_name if accelerator else None
+        pods, now = case.found.shape.pods, self._now
+        return [
+            Assignment(
+                workload.uid,
+                site,
+                class_name,
+                resource_name,
+                pods,
+                workload.epoch + 1,
+                now,
+                cost,
+                why,
+            )
+            for workload in workloads
+        ]
 
 
 def _without_policy(workload: WorkloadView) -> Waiting:

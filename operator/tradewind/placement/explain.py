@@ -143,7 +143,9 @@ class Explainer:
         row = int(found.rows[place])
         site = self._table.sites[int(self._table.row_site[row])]
         accelerator = self._table.row_accelerator[row]
-        soft = untolerated(site.taints, found.shape.placement.tolerations, soft=True)
+        soft = None
+        if site.taints:
+            soft = untolerated(site.taints, found.shape.placement.tolerations, soft=True)
         return Candidate(
             site=site.name,
             class_name=accelerator.class_name if accelerator else None,

@@ -17,6 +17,9 @@ from tradewind.placement.table import F64, I64, SiteTable
 
 _GIB = 2**30
 
+#: Place of a site's accelerators on the axis Q.
+UNITS = 2
+
 
 class Sorts:
     """The sorts of lines that matter to some groups.

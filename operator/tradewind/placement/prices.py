@@ -10,25 +10,32 @@ softmin of temperature tau * scale, and tau is lowered step by step (annealing):
 a smoothed dual is what is taken of a line less what it has, so prices of lines that are overdrawn
 go up and others go down, by
 
-    scale of the line * log(taken / capacity) + momentum,
+    scale of the line * log(taken / capacity)
 
-which near the optimum is a Newton step on the diagonal. The curvature that divides it counts the
-other lines that the same workloads pay (Gershgorin), else the lines of one row would all answer to
-the same excess, and overshoot together. HiGHS finds the same optimum (designs/0002-prices.md), in a
-hundred times the time.
+and momentum; near the optimum that is a Newton step on the diagonal. The curvature that divides it
+counts the other lines that the same workloads pay (Gershgorin), else the lines of one row would all
+answer to the same excess, and overshoot together. HiGHS finds the same optimum, in a hundred times
+the time (designs/0010-prices.md).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from tradewind.placement.market import Market, taken
-from tradewind.placement.table import F64
+from tradewind.placement.market import Lines, Market, taken
+from tradewind.placement.table import F64, Mask
 
 #: How cold it gets: below a third of a percent of a group's cost nobody chooses by price.
 COLDEST = 0.003
 
 _MOST_STEP = 2.0
+_MOST_MOMENTUM = 0.9
+# So many steps that raise the bound by less than a two-thousandth are the last.
+_SETTLED_STEPS = 6
+_SETTLED = 5e-4
+# Gershgorin's bound is wide: a step may reach somewhat further. Twice as far it diverges.
+_REACH = 1.25
 _NOTHING = 1e-9
 
 
@@ -40,14 +47,12 @@ class Cooling:
         steps: how often prices are changed.
         hottest: tau of the first step.
         coldest: tau of the last.
-        momentum: share of the last step that is taken again.
         hold: further steps at the coldest.
     """
 
     steps: int = 40
     hottest: float = 1.0
     coldest: float = COLDEST
-    momentum: float = 0.7
     hold: int = 40
 
     def taus(self) -> list[float]:
@@ -63,20 +68,54 @@ def bound(market: Market, prices: F64) -> float:
     return float(market.count @ least - (market.lines.capacity * prices).sum())
 
 
+def joint_usage(usage: F64, active: Mask) -> F64:
+    """What a workload takes of a line, times all that it takes of lines that can run short.
+
+    Args:
+        usage: (G, Q).
+        active: (Q,) sorts of lines of which some have a price, or are overdrawn. Others do not
+            answer to the same excess, and would only make every step smaller.
+
+    Returns:
+        (G, Q) for the curvature: Gershgorin's bound, with each sort in units of its usual use.
+
+    >>> joint_usage(np.array([[2.0, 8.0]]), np.array([True, True])).tolist()
+    [[8.0, 128.0]]
+    """
+    asked = np.maximum(1, (usage > 0).sum(axis=0))
+    usual = np.maximum(usage.sum(axis=0) / asked, 1e-12)
+    relative = usage / usual
+    together = relative[:, active].sum(axis=1, keepdims=True)
+    joint: F64 = usage * usual * np.where(active, together, together + relative)
+    return joint
+
+
+def tight_sorts(lines: Lines, prices: F64, wanted: F64) -> Mask:
+    """(Q,) sorts of lines of which some have a price, or are overdrawn."""
+    tight = np.any((prices > 0) | (wanted > lines.capacity), axis=1)
+    found: Mask = tight[lines.of_row].any(axis=1)
+    return found
+
+
 class Steps:
-    """Changes prices by what is taken; keeps the momentum.
+    """Changes prices by what is taken; accelerated (Nesterov), and restarted where that overshoots.
+
+    The restart is by O'Donoghue and Candes, "Adaptive restart for accelerated gradient schemes",
+    Foundations of Computational Mathematics 15 (2015): when a step points against the momentum.
 
     Args:
         prices: (L, T) to begin with.
         capacity: (L, T).
-        momentum: see `Cooling`.
+
+    Attributes:
+        prices: (L, T) at which what is taken is to be told next.
     """
 
-    def __init__(self, prices: F64, capacity: F64, momentum: float) -> None:
+    def __init__(self, prices: F64, capacity: F64) -> None:
         self.prices = prices
         self._capacity = np.maximum(capacity, _NOTHING)
-        self._momentum = momentum
-        self._last = np.zeros_like(prices)
+        self._last = prices
+        self._age = 1.0
 
     def turn(self, wanted: F64, curvature: F64) -> None:
         """One step.
@@ -89,10 +128,35 @@ class Steps:
         with np.errstate(over="ignore"):
             size = np.where(asked, wanted / np.maximum(curvature, 1e-300), 0.0)
         excess = np.log(np.maximum(wanted, _NOTHING) / self._capacity)
-        step = size * np.clip(excess, -_MOST_STEP, _MOST_STEP) + self._momentum * self._last
+        step = _REACH * size * np.clip(excess, -_MOST_STEP, _MOST_STEP)
         after = np.where(asked, np.maximum(0.0, self.prices + step), 0.0)
-        self._last = after - self.prices
-        self.prices = after
+        moved = after - self._last
+        age = (1 + math.sqrt(1 + 4 * self._age**2)) / 2
+        share = min(_MOST_MOMENTUM, (self._age - 1) / age)
+        if float((step * moved).sum()) < 0:
+            age, share = 1.0, 0.0
+        self.prices = np.maximum(0.0, after + share * moved)
+        self._last, self._age = after, age
+
+
+class Best:
+    """The prices of the highest bound seen, and whether more steps are worth their time."""
+
+    def __init__(self, prices: F64) -> None:
+        self.prices = prices
+        self._bounds: list[float] = []
+
+    def see(self, bound: float, prices: F64) -> None:
+        """Take note of the bound of some prices."""
+        if not self._bounds or bound >= max(self._bounds):
+            self.prices = prices
+        self._bounds.append(bound)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last steps have raised the bound by next to nothing."""
+        before, last = self._bounds[:-_SETTLED_STEPS], self._bounds[-_SETTLED_STEPS:]
+        return bool(before) and max(last) <= max(before) + _SETTLED * abs(max(before))
 
 
 def clearing_prices(market: Market, cooling: Cooling, start: F64 | None = None) -> F64:
@@ -107,9 +171,8 @@ def clearing_prices(market: Market, cooling: Cooling, start: F64 | None = None) 
     begin = np.zeros(capacity.shape) if start is None else start
     if not market.cost.size:
         return begin
-    steps = Steps(begin, capacity, cooling.momentum)
+    steps = Steps(begin, capacity)
     scale = market.scale
-    joint = market.usage * market.usage.sum(axis=1, keepdims=True)
     lasts = market.end - market.slot
     for tau in cooling.taus():
         heat = tau * scale
@@ -118,8 +181,8 @@ def clearing_prices(market: Market, cooling: Cooling, start: F64 | None = None) 
         weight = np.exp((least[:, None] - reduced) / heat[:, None])
         out = np.exp((least - market.wait) / heat)
         amounts = weight * (market.count / (weight.sum(axis=1) + out))[:, None]
-        steps.turn(
-            taken(market, amounts, market.usage),
-            taken(market, amounts * lasts, joint / heat[:, None]),
-        )
+        wanted = taken(market, amounts, market.usage)
+        active = tight_sorts(market.lines, steps.prices, wanted)
+        joint = joint_usage(market.usage, active) / heat[:, None]
+        steps.turn(wanted, taken(market, amounts * lasts, joint))
     return steps.prices

@@ -65,9 +65,10 @@ class Shapes:
         self._alike: dict[Shape, Shape] = {}
 
     def begin(self) -> None:
-        """A new cycle: what it does not ask for is forgotten after it."""
+        """A new cycle: what the last one did not ask for is forgotten."""
         self._last, self._of_view = self._of_view, {}
-        self._alike = {shape: shape for _, shape in self._last.values()}
+        distinct = {id(shape): shape for _, shape in self._last.values()}
+        self._alike = {shape: shape for shape in distinct.values()}
 
     def of(self, workload: WorkloadView) -> Shape:
         """The shape a workload belongs to."""

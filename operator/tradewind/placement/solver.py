@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tradewind.placement.board import Board, Moment
+from tradewind.placement.lines import UNITS
 from tradewind.placement.market import Market
 from tradewind.placement.prices import Cooling, bound, clearing_prices
 from tradewind.placement.table import F64, I64
 
 #: As good as the best: so much of its scale a group may lose by taking what it finds first.
-_NEAR = 0.01
+NEAR = 0.01
 
 #: The search looks at so many placements at most; 1 costs about 30 µs.
 SEARCH_STEPS = 4000
@@ -29,56 +30,56 @@ REPACK_STEPS = 10000
 #: How many moves are tried, and how many candidates for each group; most have no room, at 20 µs.
 REPAIR_TRIES = 2000
 REPAIR_WIDTH = 8
+_NOTHING_USD = 1e-9
 #: More workloads than this are not searched: the steps would not reach round once.
 SEARCHED = 40
 
 #: Prices of small markets are cheap: they may take their time.
-THOROUGH = Cooling(steps=60, hottest=2.0, coldest=0.001, momentum=0.7, hold=60)
+THOROUGH = Cooling(steps=60, hottest=2.0, coldest=0.001, hold=60)
 
 
 def solve(
     market: Market,
     board: Board,
-    *,
-    cooling: Cooling = THOROUGH,
-    start: F64 | None = None,
-    fill: bool = True,
 ) -> F64:
     """Place the groups of a market on the board.
 
     Args:
         market: its candidates.
         board: empty.
-        cooling: of the prices.
-        start: prices to begin with, (L, T) USD; None: zero.
-        fill: let groups have what is left at the end, at whatever price.
 
     Returns:
         (L, T) USD, the prices of the lines.
     """
-    prices = clearing_prices(market, cooling, start)
+    prices = clearing_prices(market, THOROUGH)
     reduced = np.round(market.cost + market.rents(prices), 9)
     empty = board.now()
     choose(market, board, reduced)
-    if fill:
-        fill_up(market, board, reduced)
+    fill_up(market, board, reduced)
     repair(market, board)
     if market.count.sum() <= SEARCHED:
         _Search(market, board, reduced, bound(market, prices)).run(empty)
     return prices
 
 
-def by_size(market: Market) -> list[int]:
-    """Groups in the order in which they choose: those that need the rarest room first."""
+def by_size(market: Market, urgency: F64 | None = None) -> list[int]:
+    """Groups in the order in which they choose: those that need the rarest room first.
+
+    Args:
+        market: of the groups.
+        urgency: (G,) of groups of one size the greatest goes first; None: in their own order.
+    """
     # The last sorts of lines are those of the largest pods; see `lines.py`.
     keys = [-market.usage[:, q] for q in range(market.usage.shape[1])]
+    if urgency is not None:
+        keys = [-urgency, -market.usage[:, UNITS], keys[-1]]
     order: list[int] = np.lexsort(keys).tolist() if keys else list(range(len(market.count)))
     return order
 
 
 def choose(market: Market, board: Board, reduced: F64) -> None:
     """Let groups take what is as good as their best, rent included, or better than waiting."""
-    near = np.minimum(reduced.min(axis=1, initial=np.inf), market.wait) + _NEAR * market.scale
+    near = np.minimum(reduced.min(axis=1, initial=np.inf), market.wait) + NEAR * market.scale
     order = np.argsort(reduced, axis=1, kind="stable")
     reach = (reduced <= near[:, None]).sum(axis=1)
     left = market.count.astype(np.int64)
@@ -103,8 +104,15 @@ def fill_up(market: Market, board: Board, reduced: F64) -> None:
 
 def repair(market: Market, board: Board) -> None:
     """Move workloads to cheaper candidates that have room; those that lose most go first."""
+    least = market.cost.min(axis=1, initial=np.inf)
+    losses = sorted(
+        (float(least[group] - market.cost[group, candidate]), group, candidate)
+        for group, candidate in board.placed
+    )
     tries = REPAIR_TRIES
-    for group, candidate in sorted(board.placed, key=lambda key: _loss(market, *key)):
+    for loss, group, candidate in losses:
+        if tries <= 0 or loss >= -_NOTHING_USD:
+            return
         cost = market.cost[group, candidate]
         better = np.flatnonzero(market.cost[group] < cost - 1e-9)
         order = better[np.argsort(market.cost[group, better], kind="stable")]
@@ -113,11 +121,6 @@ def repair(market: Market, board: Board) -> None:
                 break
             tries -= 1
             board.move(group, candidate, other)
-
-
-def _loss(market: Market, group: int, candidate: int) -> tuple[float, int, int]:
-    least = float(market.cost[group].min())
-    return (least - float(market.cost[group, candidate]), group, candidate)
 
 
 @dataclass(slots=True)

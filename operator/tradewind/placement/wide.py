@@ -1,32 +1,37 @@
-"""Rounds with very many candidates: dense prices first, then short lists of what matters.
+"""Rounds with very many candidates: prices by matrix products, and a choice that looks at few rows.
 
 A thousand sites times three classes are 3,000 candidates for each of 2,000 groups, and nearly all
-of them are never chosen. Prices are annealed over all of them in single precision, by matrix
-products, until they tell what is cheap; then each group's best go into a `Market` that is solved as
-any other. Groups that did not get room there compete again, for what is left, by prices that know
-it is gone.
+of them are never chosen. Prices are annealed as in `prices.py`, in single precision, a block of
+groups at a time so that a block stays in the processor's cache. While it is hot, every eighth group
+speaks for eight: which group costs what on which row hardly matters yet, only the level of prices.
 
-Only without later starts; see `contest.py` for those.
+Only without later starts; see `later.py` for those.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tradewind.placement.board import Board
+from tradewind.placement.lines import UNITS
 from tradewind.placement.market import Lines, Market
-from tradewind.placement.prices import Cooling, Steps
+from tradewind.placement.prices import Best, Cooling, Steps, joint_usage, tight_sorts
+from tradewind.placement.solver import NEAR, by_size
 from tradewind.placement.table import F64, I64
 
 F32 = NDArray[np.float32]
 
-#: Wide enough that what a group loses by the rest is below a thousandth of its cost.
-SHORT_LIST = 64
+#: How many of a group's best rows are looked at before all of them are.
+SHORT_LIST = 48
 
-#: Over all candidates: so much that short lists can be drawn from it.
-COARSE = Cooling(steps=24, hottest=1.0, coldest=0.01, momentum=0.7, hold=0)
-#: On the short lists, from there on.
-FINE = Cooling(steps=24, hottest=0.02, coldest=0.003, momentum=0.7, hold=24)
+#: While a part of the groups speaks for all of them, and after that.
+ROUGH = Cooling(steps=36, hottest=1.0, coldest=0.02, hold=0)
+FINE = Cooling(steps=20, hottest=0.02, coldest=0.003, hold=60)
+_SPOKESMEN = 8
+# Groups in a block: with 3,000 rows in single precision 0.8 MB.
+_BLOCK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Wide:
     """A market of all rows, at one start.
 
     Args:
-        count: (G,) workloads of each group that have no place yet.
+        count: (G,) workloads.
         wait: (G,) USD: what leaving one unplaced counts.
         usage: (G, Q).
         cost: (G, R) USD, single precision; infinite where there is no candidate.
@@ -44,87 +49,188 @@ class Wide:
     count: F64
     wait: F64
     usage: F64
-    cost: F32
+    cost: NDArray[Any]
     lines: Lines
 
-    def rents(self, prices: F64) -> F32:
-        """(G, R) USD, at prices (L, 1)."""
-        of_rows = prices[self.lines.of_row, 0].astype(np.float32)
-        used = self.usage.any(axis=0) & of_rows.any(axis=1)
-        rents: F32 = self.usage[:, used].astype(np.float32) @ of_rows[used]
-        return rents
-
-    def only(self, groups: I64) -> "Wide":
-        """Some of the groups, by their places on G."""
-        return Wide(
-            self.count[groups],
-            self.wait[groups],
-            self.usage[groups],
-            self.cost[groups],
-            self.lines,
+    @property
+    def market(self) -> Market:
+        """The same as a market whose candidates are the rows; nothing is copied."""
+        shape = self.cost.shape
+        one = np.ones((1, 1), np.int64)
+        return Market(
+            count=self.count,
+            wait=self.wait,
+            usage=self.usage,
+            row=np.broadcast_to(np.arange(shape[1]), shape),
+            slot=np.broadcast_to(0 * one, shape),
+            end=np.broadcast_to(one, shape),
+            cost=self.cost,
+            lines=self.lines,
         )
 
-    def left(self, lines: Lines) -> "Wide":
-        """The same where the lines have less left: without rows that have no room for one more."""
-        cost = self.cost
-        for g in np.flatnonzero(self.count > 0).tolist():
-            for q in np.flatnonzero(self.usage[g]).tolist():
-                cost[g, lines.capacity[lines.of_row[q], 0] < self.usage[g, q]] = np.inf
-        return Wide(self.count, self.wait, self.usage, cost, lines)
 
-
-def coarse_prices(wide: Wide, cooling: Cooling = COARSE) -> F64:
-    """Prices (L, 1) at which what is wanted fits, roughly; see `prices.clearing_prices`."""
-    lines, (groups, rows) = wide.lines, wide.cost.shape
-    scale = np.maximum(np.abs(np.minimum(wide.wait, wide.cost.min(axis=1))), 1e-9)
-    joint = wide.usage * wide.usage.sum(axis=1, keepdims=True)
-    sorts = np.flatnonzero(wide.usage.any(axis=0))
-    steps = Steps(np.zeros(lines.capacity.shape), lines.capacity, cooling.momentum)
-    reduced = np.empty((groups, rows), np.float32)
-    for tau in cooling.taus():
-        heat = tau * scale
-        np.add(wide.cost, wide.rents(steps.prices), out=reduced)
-        least = np.minimum(wide.wait, reduced.min(axis=1))
-        np.subtract(least[:, None].astype(np.float32), reduced, out=reduced)
-        reduced *= (1 / heat)[:, None].astype(np.float32)
-        np.exp(reduced, out=reduced)
-        out = np.exp((least - wide.wait) / heat)
-        each = wide.count / (reduced.sum(axis=1) + out)
-        weights = np.concatenate(
-            (wide.usage[:, sorts] * each[:, None], joint[:, sorts] * (each / heat)[:, None]), axis=1
-        )
-        by_row = (weights.T.astype(np.float32) @ reduced).astype(np.float64)
-        taken = np.zeros((2, len(lines.capacity)))
-        for place, q in enumerate(sorts.tolist()):
-            for kind in (0, 1):
-                taken[kind] += np.bincount(
-                    lines.of_row[q],
-                    weights=by_row[kind * len(sorts) + place],
-                    minlength=len(lines.capacity),
-                )
-        steps.turn(taken[0][:, None], taken[1][:, None])
-    return steps.prices
-
-
-def short_list(wide: Wide, prices: F64, width: int = SHORT_LIST) -> Market:
-    """Each group's best candidates, as a market.
+class Prices:
+    """Anneals the prices of a wide market.
 
     Args:
-        wide: all candidates.
-        prices: (L, 1).
-        width: how many candidates each has at most.
+        wide: the market.
     """
-    reduced = wide.cost + wide.rents(prices)
-    width = min(width, reduced.shape[1])
-    rows = np.argpartition(reduced, width - 1, axis=1)[:, :width] if width else reduced[:, :0]
-    rows = np.sort(rows, axis=1).astype(np.int64)
-    return Market(
-        count=wide.count,
-        wait=wide.wait,
-        usage=wide.usage,
-        row=rows,
-        slot=np.zeros(rows.shape, np.int64),
-        end=np.ones(rows.shape, np.int64),
-        cost=np.take_along_axis(wide.cost, rows, axis=1).astype(np.float64),
-        lines=wide.lines,
-    )
+
+    def __init__(self, wide: Wide) -> None:
+        self._wide = wide
+        self._capacity = wide.lines.capacity
+        least = np.minimum(wide.wait, wide.cost.min(axis=1, initial=np.inf))
+        self._scale = np.maximum(np.abs(least), 1e-9)
+        # Sorts of lines that could run short at all.
+        self._sorts = np.flatnonzero(wide.usage.any(axis=0))
+
+    def run(self) -> F64:
+        """Prices (L, 1) at which what is wanted fits, nearly."""
+        wide = self._wide
+        prices = np.zeros(self._capacity.shape)
+        # In the order of what they cost at best: whoever speaks for others is like them.
+        alike = np.lexsort((self._scale, *wide.usage.T))
+        some, everybody = alike[_SPOKESMEN // 2 :: _SPOKESMEN], np.arange(len(wide.count))
+        if len(some) >= _BLOCK:
+            share = wide.count.sum() / max(1.0, wide.count[some].sum())
+            prices = self._anneal(some, share, ROUGH, prices)
+        else:
+            prices = self._anneal(everybody, 1.0, ROUGH, prices)
+        return self._anneal(everybody, 1.0, FINE, prices)
+
+    def _anneal(self, groups: I64, share: float, cooling: Cooling, start: F64) -> F64:
+        wide = self._wide
+        steps = Steps(start, self._capacity)
+        usage = wide.usage[groups][:, self._sorts]
+        of_row = wide.lines.of_row[self._sorts]
+        active = (steps.prices[of_row, 0] > 0).any(axis=1)
+        joint = joint_usage(usage, active)
+        count, wait, scale = wide.count[groups] * share, wide.wait[groups], self._scale[groups]
+        whole = len(groups) == len(wide.count)
+        cost = wide.cost if whole else wide.cost[groups]
+        best = Best(start)
+        for tau in cooling.taus():
+            if tau == cooling.coldest and best.settled:
+                break
+            heat = tau * scale
+            floor = -float((self._capacity * steps.prices).sum())
+            rents = steps.prices[of_row, 0].astype(np.float32)
+            taken = np.zeros((2 * len(self._sorts), cost.shape[1]), np.float32)
+            for first in range(0, len(groups), _BLOCK):
+                block = slice(first, first + _BLOCK)
+                reduced = usage[block].astype(np.float32) @ rents
+                reduced += cost[block]
+                least = np.minimum(wait[block], reduced.min(axis=1))
+                floor += float(count[block] @ least)
+                np.subtract(least[:, None].astype(np.float32), reduced, out=reduced)
+                reduced *= (1 / heat[block])[:, None].astype(np.float32)
+                np.exp(reduced, out=reduced)
+                out = np.exp((least - wait[block]) / heat[block])
+                each = count[block] / (reduced.sum(axis=1) + out)
+                weights = np.concatenate(
+                    (usage[block] * each[:, None], joint[block] * (each / heat[block])[:, None]),
+                    axis=1,
+                )
+                taken += weights.T.astype(np.float32) @ reduced
+            best.see(floor, steps.prices)
+            wanted, curvature = self._by_line(taken.astype(np.float64))
+            steps.turn(wanted, curvature)
+            tight = tight_sorts(wide.lines, steps.prices, wanted)[self._sorts]
+            if not np.array_equal(tight, active):
+                active, joint = tight, joint_usage(usage, tight)
+        return best.prices
+
+    def _by_line(self, taken: F64) -> tuple[F64, F64]:
+        """(L, 1) each: what is taken, and its curvature."""
+        found = np.zeros((2, len(self._capacity)))
+        for place, q in enumerate(self._sorts.tolist()):
+            line = self._wide.lines.of_row[q]
+            for kind in (0, 1):
+                amounts = taken[kind * len(self._sorts) + place]
+                found[kind] += np.bincount(line, weights=amounts, minlength=found.shape[1])
+        return found[0][:, None], found[1][:, None]
+
+
+class Choosing:
+    """Places the groups of a wide market on a board, by prices.
+
+    Args:
+        wide: the market.
+        board: of `wide.market`, empty.
+        prices: (L, 1) USD.
+    """
+
+    def __init__(self, wide: Wide, board: Board, prices: F64) -> None:
+        self._wide = wide
+        self._board = board
+        rents = prices[wide.lines.of_row, 0].astype(np.float32)
+        self._reduced: F32 = wide.usage.astype(np.float32) @ rents
+        self._reduced += wide.cost
+        self._left: list[int] = wide.count.astype(np.int64).tolist()
+        # Plain numbers for the many questions of one row, arrays for those of all rows.
+        self._room = wide.lines.capacity[:, 0].copy()
+        self._lines: list[list[int]] = wide.lines.of_row.T.tolist()
+        self._takes = [
+            [(q, amount) for q, amount in enumerate(row) if amount > 0]
+            for row in wide.usage.tolist()
+        ]
+
+    def run(self) -> None:
+        """Near-best rows first, then whatever is better than waiting, then whatever has room."""
+        if not self._reduced.shape[1]:
+            return
+        order = self._near_best()
+        gain = self._wide.wait - self._reduced.min(axis=1)
+        share = gain / np.maximum(np.abs(self._wide.wait), 1e-9)
+        rank = {group: place for place, group in enumerate(order)}
+        for group in order:
+            if self._left[group] and gain[group] > 0:
+                self._anywhere(group, float(self._wide.wait[group]))
+        left = [group for group, count in enumerate(self._left) if count]
+        for group in sorted(left, key=lambda g: (-share[g], rank[g])):
+            self._anywhere(group, np.inf)
+
+    def _near_best(self) -> list[int]:
+        """Let groups have what is as good as their best; the order in which they chose."""
+        wide, width = self._wide, min(SHORT_LIST, self._reduced.shape[1])
+        rows = np.argpartition(self._reduced, width - 1, axis=1)[:, :width]
+        values = np.take_along_axis(self._reduced, rows, axis=1)
+        # By value, then by row: equal costs are told apart by name only.
+        ranks = np.lexsort((rows, values), axis=1)
+        rows = np.take_along_axis(rows, ranks, axis=1)
+        values = np.take_along_axis(values, ranks, axis=1)
+        near = np.minimum(values[:, 0], wide.wait) + NEAR * self._wide.market.scale
+        reach = (values <= near[:, None]).sum(axis=1).tolist()
+        # Of groups of a size those go first that lose most, a unit, by coming late.
+        loses = np.minimum(values[:, -1], 2 * wide.wait) - np.minimum(values[:, 0], wide.wait)
+        order = by_size(wide.market, loses / np.maximum(1.0, wide.usage[:, UNITS]))
+        for group in order:
+            for row in rows[group, : reach[group]].tolist():
+                if not self._left[group]:
+                    break
+                self._put(group, row)
+        return order
+
+    def _anywhere(self, group: int, below: float) -> None:
+        """Let a group have what is left, up to a reduced cost."""
+        wide, usage = self._wide, self._wide.usage[group]
+        there = self._reduced[group] < below
+        there &= np.isfinite(wide.cost[group])
+        for q in np.flatnonzero(usage).tolist():
+            there &= self._room[wide.lines.of_row[q]] >= usage[q]
+        rows = np.flatnonzero(there)
+        for row in rows[np.argsort(self._reduced[group, rows], kind="stable")].tolist():
+            if not self._left[group]:
+                break
+            self._put(group, row)
+
+    def _put(self, group: int, row: int) -> None:
+        lines, room = self._lines[row], self._room
+        for q, amount in self._takes[group]:
+            if room[lines[q]] < amount:
+                return
+        count = self._board.put(group, row, self._left[group])
+        if count:
+            self._left[group] -= count
+            for q, amount in self._takes[group]:
+                room[lines[q]] -= count * amount
