@@ -1,3 +1,4 @@
+# ruff: noqa: PLR2004, S311 - a made-up world is made of figures, and no secret
 """A continent of sites and a day's work for it: the case that `make bench-engine` plans.
 
 All by a seed. Sites have three accelerator classes of eight, nodes with eight, four, two or one

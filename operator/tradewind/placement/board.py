@@ -12,7 +12,7 @@ import numpy as np
 from tradewind.placement.capacity import CapacityView, Ledger
 from tradewind.placement.demands import PodNeed
 from tradewind.placement.limits import Limits, Lot, Saved
-from tradewind.placement.market import Market
+from tradewind.placement.market import Lines, Market
 from tradewind.placement.packing import Groups
 from tradewind.placement.repacking import Effort, Item, repack
 from tradewind.placement.table import F64, I64, SiteTable
@@ -177,6 +177,11 @@ class Board:
             self._left = moment.left.copy()
         self.placed = dict(moment.placed)
         self._at_site = dict(moment.at_site)
+
+    @property
+    def left(self) -> Lines:
+        """The lines, less what is placed; with one slot they do not count, and are as they were."""
+        return Lines(self._market.lines.of_row, self._left)
 
     def cost(self) -> float:
         """USD of all that is placed, and of what leaving the others unplaced counts."""

@@ -8,6 +8,7 @@ is never taken as enough.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -110,12 +111,12 @@ class Chips:
         self.draw_watts = _column([math.nan if c is None else c.draw_watts for c in known])
         stated = _column(
             [
-                math.nan
-                if accelerator is None
-                else _stated_price(table.sites[s].pricing, accelerator.class_name, catalog)
-                for s, accelerator in zip(
-                    table.row_site.tolist(), table.row_accelerator, strict=True
-                )
+                *repeat(math.nan, len(table.sites)),
+                *(
+                    _stated_price(site.pricing, accelerator.class_name, catalog)
+                    for site, part in zip(table.sites, table.parts, strict=True)
+                    for accelerator in part.accelerators
+                ),
             ]
         )
         listed = _column([math.nan if c is None else c.price_hour for c in known])

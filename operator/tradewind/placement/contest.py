@@ -29,8 +29,12 @@ from tradewind.placement.wide import Wide
 
 #: Least that leaving a workload unplaced counts above its cheapest candidate, USD.
 _LEAST_SPAN_USD = 0.02
-#: Of rows and starts, a group's best so many compete.
+#: Of rows and starts, a group's best so many compete; fewer where very many groups do.
 _WIDEST = 4096
+_NARROWEST = 96
+_MOST_CANDIDATES = 200_000
+# Where they are fewer than there are: so many starts of a row, and the one now.
+_STARTS = 3
 #: From this share of the span on, what a candidate costs more counts less and less.
 _FULL = 0.9
 
@@ -65,24 +69,49 @@ class Case:
         fits = self.found.order[self.room[self.found.order] > 0]
         return fits if self.closed is None else fits[~self.closed.where[fits]]
 
-    def options(self, *, roomy: bool) -> tuple[I64, I64]:
+    def options(
+        self,
+        *,
+        roomy: bool,
+        most: int = _WIDEST,
+        sorts: Sorts | None = None,
+        lines: Lines | None = None,
+    ) -> tuple[I64, I64]:
         """Candidates, the best first: places on R', and start slots.
 
         Args:
             roomy: only rows that have room now; else later starts may hope for room.
+            most: how many at most, of rows and starts.
+            sorts: of lines that must have room where a start is later.
+            lines: these lines.
         """
         if len(self.starts_s) == 1:
-            return self.open, np.zeros(len(self.open), np.int64)
+            return self.open[:most], np.zeros(len(self.open[:most]), np.int64)
         there = np.isfinite(self.counts)
         free = np.zeros(len(self.room), bool)
         free[self.open] = True
         there[~free, 0] = False
         if roomy:
             there[self.room <= 0] = False
+        if sorts is not None and lines is not None and self.found.needs:
+            for q, amount in enumerate(sorts.usage(self.found.needs[0])):
+                if amount > 0:
+                    left = lines.capacity[lines.of_row[q, self.found.rows], : len(self.starts_s)]
+                    there &= left >= amount
+        if there.sum() > most and there.shape[1] > _STARTS:
+            # Of a row the best starts: else the many starts of a few rows would be all there is.
+            counts = np.where(there, self.counts, np.inf)
+            last = np.partition(counts, _STARTS - 1, axis=1)[:, _STARTS - 1]
+            there &= (counts <= last[:, None]) | (np.arange(there.shape[1]) == 0)
         place, slot = np.nonzero(there)
         avoided = self.found.avoided[self.site_of(place)]
+        if len(place) > most:
+            # All up to the value of the last: equals must not be told apart here.
+            values = np.where(avoided, 1e18, 0.0) + self.counts[place, slot]
+            near = values <= np.partition(values, most - 1)[most - 1]
+            place, slot, avoided = place[near], slot[near], avoided[near]
         order = np.lexsort((place, slot, self.counts[place, slot], avoided))
-        return place[order], slot[order]
+        return place[order[:most]], slot[order[:most]]
 
     def site_of(self, places: I64) -> I64:
         """(len(places),) the site of each place on R', on S."""
@@ -229,25 +258,42 @@ def wide_of(cases: Sequence[Case], sorts: Sorts, lines: Lines, rows: int) -> Wid
     )
 
 
-def market_of(
+def widest(groups: int) -> int:
+    """How many candidates each of so many groups may have in a market."""
+    return min(_WIDEST, max(_NARROWEST, _MOST_CANDIDATES // max(1, groups)))
+
+
+def lines_of(
     cases: Sequence[Case],
+    sorts: Sorts,
     evaluator: Evaluator,
     ledger: Ledger,
     running: Sequence[WorkloadView],
+) -> Lines:
+    """The lines of a round, in the start slots of its cases."""
+    later = max((case.starts_s for case in cases), key=len, default=START_NOW)
+    lines = sorts.lines(ledger)
+    return lines if len(later) == 1 else over_time(lines, sorts, running, evaluator, later)
+
+
+def market_of(
+    cases: Sequence[Case], counts: Sequence[int], sorts: Sorts, lines: Lines
 ) -> tuple[Market, list[Stake], list[I64]]:
-    """The market of a round.
+    """The market of some cases.
+
+    Args:
+        cases: its groups.
+        counts: how many workloads of each have no place yet.
+        sorts: of lines.
+        lines: what is left.
 
     Returns:
         The market, what the board must know of its groups, and the start slot of each candidate.
     """
     later = max((case.starts_s for case in cases), key=len, default=START_NOW)
-    options = [case.options(roomy=False) for case in cases]
-    options = [(places[:_WIDEST], slots[:_WIDEST]) for places, slots in options]
+    most = widest(len(cases))
+    options = [case.options(roomy=False, most=most, sorts=sorts, lines=lines) for case in cases]
     width = max((len(places) for places, _ in options), default=0)
-    sorts = sorts_of(cases, evaluator)
-    lines = sorts.lines(ledger)
-    if len(later) > 1:
-        lines = over_time(lines, sorts, running, evaluator, later)
     shape = (len(cases), width)
     row, slot = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     end, cost = np.ones(shape, np.int64), np.full(shape, np.inf)
@@ -263,15 +309,15 @@ def market_of(
         cost[g, :size] = case.counts[places, slots]
         usage[g] = sorts.usage(case.found.needs[int(places[0])])
     urgency = np.array([case.group.urgency for case in cases])
-    counts, wait = felt(cost, avoided, urgency)
+    felt_cost, wait = felt(cost, avoided, urgency)
     market = Market(
-        count=np.array([len(case.group.members) for case in cases], np.float64),
+        count=np.array(counts, np.float64),
         wait=wait,
         usage=usage,
         row=row,
         slot=slot,
         end=end,
-        cost=counts,
+        cost=felt_cost,
         lines=lines,
     )
     stakes = [stake_of(case, places) for case, (places, _) in zip(cases, options, strict=True)]

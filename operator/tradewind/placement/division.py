@@ -6,7 +6,15 @@ import numpy as np
 
 from tradewind.placement.board import Board
 from tradewind.placement.capacity import Ledger
-from tradewind.placement.contest import Case, market_of, sorts_of, stake_of, wide_of
+from tradewind.placement.contest import (
+    Case,
+    lines_of,
+    market_of,
+    sorts_of,
+    stake_of,
+    wide_of,
+    widest,
+)
 from tradewind.placement.feasibility import Evaluator
 from tradewind.placement.limits import Limits
 from tradewind.placement.repacking import Effort
@@ -20,6 +28,8 @@ Choices = list[list[Choice]]
 
 #: Groups times rows from which matrices are worth their while.
 _LARGE = 40_000
+# With later starts a group's best candidates compete; whoever finds no room there competes again.
+_PASSES = 4
 
 
 def divide(
@@ -42,14 +52,24 @@ def divide(
     at_once = all(len(case.starts_s) == 1 for case in cases)
     if at_once and len(cases) * evaluator.table.rows >= _LARGE:
         return _widely(cases, evaluator, ledger, limits)
-    market, stakes, slots = market_of(cases, evaluator, ledger, running)
-    effort = Effort(REPACK_STEPS) if market.count.sum() <= SEARCHED else None
-    board = Board(evaluator.table, ledger, limits, market, stakes, effort=effort)
-    solve(market, board)
+    sorts = sorts_of(cases, evaluator)
+    lines = lines_of(cases, sorts, evaluator, ledger, running)
     choices: Choices = [[] for _ in cases]
-    for (group, candidate), count in board.placed.items():
-        place, slot = int(stakes[group].places[candidate]), int(slots[group][candidate])
-        choices[group].append((place, slot, count))
+    left = [len(case.group.members) for case in cases]
+    for _ in range(_PASSES):
+        places = [place for place, count in enumerate(left) if count]
+        part = [cases[place] for place in places]
+        market, stakes, slots = market_of(part, [left[p] for p in places], sorts, lines)
+        effort = Effort(REPACK_STEPS) if market.count.sum() <= SEARCHED else None
+        board = Board(evaluator.table, ledger, limits, market, stakes, effort=effort)
+        solve(market, board)
+        for (group, candidate), count in board.placed.items():
+            place, slot = int(stakes[group].places[candidate]), int(slots[group][candidate])
+            choices[places[group]].append((place, slot, count))
+            left[places[group]] -= count
+        if not any(left) or not board.placed or market.cost.shape[1] < widest(len(part)):
+            break
+        lines = board.left
     return choices
 
 

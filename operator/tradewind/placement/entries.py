@@ -5,6 +5,7 @@ over it what a cycle takes.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -32,35 +33,35 @@ class Entries:
     """
 
     def __init__(self, table: SiteTable) -> None:
-        placed = [(s, node) for s, site in enumerate(table.sites) for node in site.node_shapes]
-        self.shapes = tuple(node for _, node in placed)
-        self.cpu = _column([max(0, node.free_cpu_millis) for node in self.shapes])
-        self.memory = _column([max(0, node.free_memory_bytes) for node in self.shapes])
-        self.pods = _column([max(0, node.free_pods) for node in self.shapes])
-        self.nodes = _column([max(0, node.nodes) for node in self.shapes])
+        parts = table.parts
+        shapes = [site.node_shapes for site in table.sites]
+        self.shapes = tuple(chain.from_iterable(shapes))
+        held = np.concatenate([part.nodes for part in parts] or [np.zeros((0, 4), np.int64)])
+        columns: I64 = np.ascontiguousarray(held.T)
+        self.cpu, self.memory = columns[0], columns[1]
+        self.pods, self.nodes = columns[2], columns[3]
         self.taints = Column([node.taints for node in self.shapes])
-        node_of = list(range(len(placed)))
-        row_of = [s for s, _ in placed]
-        units = [_UNLIMITED] * len(placed)
-        for n, (s, node) in enumerate(placed):
-            for class_name, resource_name, free in node.accelerators:
-                node_of.append(n)
-                row_of.append(table.row_index[s, class_name, resource_name])
-                units.append(max(0, free))
-        self.node = _column(node_of)
-        self.row = _column(row_of)
-        self.units = _column(units)
+        counts = np.fromiter(map(len, shapes), np.int64, len(shapes))
+        first_node = np.concatenate(([0], np.cumsum(counts)))[:-1]
+        site_of_node = np.repeat(np.arange(len(parts)), counts)
+        chips = np.concatenate([part.chips for part in parts] or [np.zeros((0, 3), np.int64)])
+        site_of_chip = np.repeat(
+            np.arange(len(parts)), np.fromiter((len(p.chips) for p in parts), np.int64, len(parts))
+        )
+        nodes = len(self.shapes)
+        self.node: I64 = np.concatenate(
+            (np.arange(nodes), first_node[site_of_chip] + chips[:, 0])
+        ).astype(np.int64)
+        self.row: I64 = np.concatenate(
+            (site_of_node, table.first_row[site_of_chip] + chips[:, 1])
+        ).astype(np.int64)
+        self.units: I64 = np.concatenate((np.full(nodes, _UNLIMITED), chips[:, 2])).astype(np.int64)
         self._rows = table.rows
-        site = self.row[: len(placed)]
-        chips = slice(len(placed), None)
+        sites = len(parts)
         self.free = (
-            _totals(site, self.cpu * self.nodes, len(table.sites)),
-            _totals(site, self.memory * self.nodes, len(table.sites)),
-            _totals(
-                table.row_site[self.row[chips]],
-                self.units[chips] * self.nodes[self.node[chips]],
-                len(table.sites),
-            ),
+            _totals(site_of_node, self.cpu * self.nodes, sites),
+            _totals(site_of_node, self.memory * self.nodes, sites),
+            _totals(site_of_chip, chips[:, 2] * self.nodes[self.node[nodes:]], sites),
         )
         reserves = [site.reserved for site in table.sites]
         self._reserved = (
@@ -72,7 +73,7 @@ class Entries:
     def room(self, need: PodNeed, entries: I64) -> I64:
         """(len(entries),) pods that the nodes of each entry take together."""
         node = self.node[entries]
-        fits = self.pods[node].copy()
+        fits: I64 = self.pods[node].copy()
         if need.cpu_millis > 0:
             np.minimum(fits, self.cpu[node] // need.cpu_millis, out=fits)
         if need.memory_bytes > 0:

@@ -145,6 +145,12 @@ class Evaluator:
             known = self._over_time[key] = (starts_s, costs)
         return known
 
+    def repriced(self, found: Evaluation) -> Evaluation:
+        """The same as of now: only the hours that a run would meet have changed."""
+        (costs,) = self._pricer.price(found.shape, found.policy, found.rows, found.takes)
+        order = np.lexsort((found.rows, costs.total, found.avoided[found.row_site]))
+        return replace(found, now=self.now, costs=costs, order=order)
+
     def run_s(self, runtime: RuntimeNeed, class_name: str | None) -> float:
         """How long work of a stated length runs on a class, seconds; on no class as stated."""
         return self._pricer.run_s(runtime, class_name)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tradewind.placement.table import F64, I64
+from tradewind.placement.table import F64, I64, Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ class Market:
 def rents(market: Market, prices: F64) -> F64:
     """(G, M) USD that a candidate takes in capacity, at prices (L, T) of the lines."""
     found = np.zeros(market.cost.shape)
-    used = market.usage.any(axis=0)
+    priced: Mask = np.any(prices, axis=1)
+    used = market.usage.any(axis=0) & priced[market.lines.of_row].any(axis=1)
     if market.lines.slots == 1:
         flat = prices[:, 0]
         for q in np.flatnonzero(used).tolist():

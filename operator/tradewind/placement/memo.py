@@ -11,6 +11,7 @@ from tradewind.api.policy import PolicySpec
 from tradewind.hardware.catalog import Catalog
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.feasibility import Evaluation, Evaluator
+from tradewind.placement.parts import Parts
 from tradewind.placement.shapes import Shape, Shapes
 from tradewind.placement.snapshot import SiteView, Snapshot
 from tradewind.placement.table import SiteTable
@@ -35,7 +36,10 @@ class Memo:
         self._config = config
         self._sites: tuple[SiteView, ...] | None = None
         self._catalog: Catalog | None = None
+        self._parts = Parts()
         self.shapes = Shapes()
+        # Whether prices are means over hours that have gone on since.
+        self._moved = False
         self._known: dict[Shape, tuple[PolicySpec, Evaluation]] = {}
         self._last: dict[Shape, tuple[PolicySpec, Evaluation]] = {}
 
@@ -52,12 +56,12 @@ class Memo:
             self._last, self._known = self._known, {}
             if now != self.evaluator.now:
                 self.evaluator.begin(now)
-            if self.evaluator.outlook.known:
-                self._last = {}  # priced over hours that have moved on
+                self._moved = self.evaluator.outlook.known
             return
+        self._moved = False
         self._sites, self._catalog = snapshot.sites, snapshot.catalog
         self._known, self._last = {}, {}
-        self.table = SiteTable(snapshot.sites)
+        self.table = SiteTable(snapshot.sites, self._parts)
         self.evaluator = Evaluator(self.table, snapshot.catalog, now, self._config)
 
     def evaluate(self, shape: Shape, policy: PolicySpec) -> Evaluation:
@@ -65,6 +69,8 @@ class Memo:
         known = self._known.get(shape) or self._last.get(shape)
         if known is None or known[0] is not policy or shape.runtime.deadline is not None:
             known = (policy, self.evaluator.evaluate(shape, policy))
+        elif self._moved and shape not in self._known:
+            known = (policy, self.evaluator.repriced(known[1]))
         self._known[shape] = known
         return known[1]
 

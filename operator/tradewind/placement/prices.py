@@ -37,6 +37,8 @@ _SETTLED = 5e-4
 # Gershgorin's bound is wide: a step may reach somewhat further. Twice as far it diverges.
 _REACH = 1.25
 _NOTHING = 1e-9
+# Lines without a price are looked at in every so manieth step.
+_LOOK_AROUND = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +176,24 @@ def clearing_prices(market: Market, cooling: Cooling, start: F64 | None = None) 
     steps = Steps(begin, capacity)
     scale = market.scale
     lasts = market.end - market.slot
-    for tau in cooling.taus():
+    best = Best(begin)
+    usage = joint = market.usage
+    for step, tau in enumerate(cooling.taus()):
+        if tau == cooling.coldest and best.settled:
+            break
         heat = tau * scale
         reduced = market.cost + market.rents(steps.prices)
         least = np.minimum(market.wait, reduced.min(axis=1))
+        best.see(float(market.count @ least - (capacity * steps.prices).sum()), steps.prices)
         weight = np.exp((least[:, None] - reduced) / heat[:, None])
         out = np.exp((least - market.wait) / heat)
         amounts = weight * (market.count / (weight.sum(axis=1) + out))[:, None]
-        wanted = taken(market, amounts, market.usage)
-        active = tight_sorts(market.lines, steps.prices, wanted)
-        joint = joint_usage(market.usage, active) / heat[:, None]
-        steps.turn(wanted, taken(market, amounts * lasts, joint))
-    return steps.prices
+        if step % _LOOK_AROUND == 0:  # at lines that were not short so far, too
+            wanted = taken(market, amounts, market.usage)
+            active = tight_sorts(market.lines, steps.prices, wanted)
+            usage = np.where(active, market.usage, 0.0)
+            joint = joint_usage(usage, active)
+        else:
+            wanted = taken(market, amounts, usage)
+        steps.turn(wanted, taken(market, amounts * lasts, joint / heat[:, None]))
+    return best.prices

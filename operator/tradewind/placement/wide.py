@@ -93,12 +93,23 @@ class Prices:
         some, everybody = alike[_SPOKESMEN // 2 :: _SPOKESMEN], np.arange(len(wide.count))
         if len(some) >= _BLOCK:
             share = wide.count.sum() / max(1.0, wide.count[some].sum())
-            prices = self._anneal(some, share, ROUGH, prices)
+            prices = self.anneal(some, share, ROUGH, prices)
         else:
-            prices = self._anneal(everybody, 1.0, ROUGH, prices)
-        return self._anneal(everybody, 1.0, FINE, prices)
+            prices = self.anneal(everybody, 1.0, ROUGH, prices)
+        return self.anneal(everybody, 1.0, FINE, prices)
 
-    def _anneal(self, groups: I64, share: float, cooling: Cooling, start: F64) -> F64:
+    def anneal(self, groups: I64, share: float, cooling: Cooling, start: F64) -> F64:
+        """Go on from some prices.
+
+        Args:
+            groups: (G',) places on G of those that are looked at.
+            share: how many stand behind each workload of theirs.
+            cooling: the schedule.
+            start: (L, 1) USD.
+
+        Returns:
+            (L, 1) the prices of the highest bound seen.
+        """
         wide = self._wide
         steps = Steps(start, self._capacity)
         usage = wide.usage[groups][:, self._sorts]

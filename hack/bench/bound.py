@@ -1,0 +1,132 @@
+"""What can no plan of a case be below? The Lagrangian bound, worked out apart from the solver.
+
+For any prices y >= 0 of capacity,
+
+    sum over shapes of count * min(wait, min over candidates of cost + rent(y))  -  capacity * y
+
+is at most the cost of every plan (weak duality), over all rows and starts there are. Costs are the
+exact ones of each candidate, in double precision; the solver's own sums, short lists and single
+precision are not used. Better prices give a better bound, so they are annealed for long.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from tradewind.placement.capacity import Ledger
+from tradewind.placement.config import EngineConfig
+from tradewind.placement.contest import (
+    Case,
+    case_of,
+    felt,
+    lines_of,
+    market_of,
+    sorts_of,
+    wide_of,
+)
+from tradewind.placement.cost import START_NOW
+from tradewind.placement.feasibility import Evaluator
+from tradewind.placement.groups import groups_of
+from tradewind.placement.limits import Limits
+from tradewind.placement.plan import Plan
+from tradewind.placement.prices import Cooling, clearing_prices
+from tradewind.placement.rounds import Round
+from tradewind.placement.shapes import Shapes
+from tradewind.placement.snapshot import Snapshot
+from tradewind.placement.table import F64, SiteTable
+from tradewind.placement.wide import Prices
+
+_LONG = Cooling(steps=80, hottest=0.02, coldest=0.002, hold=200)
+_LONG_LATER = Cooling(steps=80, hottest=1.0, coldest=0.002, hold=100)
+
+
+@dataclass
+class Judge:
+    """Prices a plan of a case, and bounds it.
+
+    Args:
+        snapshot: the case.
+        now: of the plan.
+    """
+
+    snapshot: Snapshot
+    now: datetime
+
+    def __post_init__(self) -> None:
+        config = EngineConfig()
+        self.table = SiteTable(self.snapshot.sites)
+        self.evaluator = Evaluator(self.table, self.snapshot.catalog, self.now, config)
+        ledger = Ledger(self.table, (), self.evaluator.entries)
+        limits = Limits(Round(self.snapshot.pending), self.evaluator.chips, self.snapshot.catalog)
+        groups = groups_of(self.snapshot.pending, self.now, config, Shapes())
+        self.cases: list[Case] = []
+        for group in groups:
+            policy = self.snapshot.policies[group.shape.policy]
+            found = self.evaluator.evaluate(group.shape, policy)
+            self.cases.append(case_of(group, found, self.evaluator, ledger, limits))
+        self.sorts = sorts_of(self.cases, self.evaluator)
+        self.lines = lines_of(self.cases, self.sorts, self.evaluator, ledger, ())
+        self.starts_s = max((c.starts_s for c in self.cases), key=len, default=START_NOW)
+
+    def counts(self, case: Case) -> tuple[F64, float]:
+        """(R', T) USD that each candidate counts; USD that waiting counts."""
+        cost = case.counts.copy()
+        if len(case.starts_s) == 1:
+            cost[case.room <= 0] = np.inf
+        flat = cost.reshape(1, -1)
+        counted, wait = felt(flat, np.zeros((1, 1), bool), np.array([case.group.urgency]))
+        return counted.reshape(cost.shape), float(wait[0])
+
+    def cost(self, plan: Plan) -> float:
+        """USD of a plan, what waits included."""
+        class_of = [None if a is None else a.class_name for a in self.table.row_accelerator]
+        shape_of = {w.uid: g for g, c in enumerate(self.cases) for w in c.group.members}
+        by_case: list[Counter[tuple[str, str | None, int]]] = [Counter() for _ in self.cases]
+        for made in plan.assignments:
+            by_case[shape_of[made.uid]][made.site, made.class_name, 0] += 1
+        for later in plan.deferred:
+            lead_s = (later.start_at - self.now).total_seconds()
+            slot = int(np.abs(self.starts_s - lead_s).argmin())
+            by_case[shape_of[later.uid]][later.site, later.class_name, slot] += 1
+        total = 0.0
+        for case, places in zip(self.cases, by_case, strict=True):
+            counted, wait = self.counts(case)
+            place_of = {
+                (self.table.sites[int(self.table.row_site[row])].name, class_of[row]): place
+                for place, row in enumerate(case.found.rows.tolist())
+            }
+            total += wait * (len(case.group.members) - sum(places.values()))
+            total += sum(
+                count * counted[place_of[site, name], slot]
+                for (site, name, slot), count in places.items()
+            )
+        return total
+
+    def bound(self, prices: F64) -> float:
+        """USD that no plan is below, by some prices (L, T)."""
+        until = np.concatenate((np.zeros((len(prices), 1)), np.cumsum(prices, axis=1)), axis=1)
+        total = -float((self.lines.capacity * prices).sum())
+        for case in self.cases:
+            if not case.found.needs:
+                continue
+            counted, wait = self.counts(case)
+            slots = np.arange(counted.shape[1])
+            ends_s = case.starts_s[None, :] + case.costs[0].run_s[:, None]
+            end = np.maximum(slots + 1, np.searchsorted(self.starts_s, ends_s, side="left"))
+            for q, amount in enumerate(self.sorts.usage(case.found.needs[0])):
+                if amount > 0:
+                    line = self.lines.of_row[q, case.found.rows][:, None]
+                    counted = counted + amount * (until[line, end] - until[line, slots])
+            total += len(case.group.members) * min(wait, float(counted.min(initial=np.inf)))
+        return total
+
+    def prices(self) -> F64:
+        """Good prices (L, T), annealed for long; over short lists where there are later starts."""
+        if len(self.starts_s) > 1:
+            counts = [len(case.group.members) for case in self.cases]
+            market, _, _ = market_of(self.cases, counts, self.sorts, self.lines)
+            return clearing_prices(market, _LONG_LATER)
+        wide = Prices(wide_of(self.cases, self.sorts, self.lines, self.table.rows))
+        return wide.anneal(np.arange(len(self.cases)), 1.0, _LONG, wide.run())

@@ -1,0 +1,157 @@
+"""How fast and how good is the engine? `make bench-engine`; figures to `.bench/engine.json`.
+
+Each case is planned twice by one `Planner`; the second call counts, a second of simulated time
+after the first. One core: BLAS is held to one thread. The collector is set as the operator sets it.
+Cost and bound are worked out apart from the solver, see `bound.py`.
+"""
+
+import argparse
+import gc
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+# Before numpy is loaded, by whatever comes first.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+from bench.bound import Judge  # noqa: E402
+from bench.continent import NOW, Size, make_running, make_shapes, make_snapshot  # noqa: E402
+from bench.machine import facts  # noqa: E402
+from tradewind.placement.engine import Planner  # noqa: E402
+from tradewind.placement.snapshot import Snapshot, Uid  # noqa: E402
+
+OUT = Path(".bench/engine.json")
+LOADS = (0.6, 0.9, 1.3)
+GROWTH = [(w, s) for s in (10, 100, 1000) for w in (100, 1000, 10_000, 100_000)]
+# What is asked: seconds, and cost over the bound, without and with later starts.
+ASKED = {1: (1.0, 0.01), 24: (5.0, 0.02)}
+
+
+def as_the_operator_does() -> None:
+    """Collector settings of `controller.app`."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds of wall time, and what came of it."""
+    started = time.perf_counter()
+    found = call()
+    return time.perf_counter() - started, found
+
+
+def case(size: Size, *, judged: bool = True) -> dict[str, Any]:
+    """Plan a case."""
+    snapshot = make_snapshot(size)
+    planner = Planner()
+    first, _ = timed(lambda: planner.plan(snapshot, NOW))
+    as_the_operator_does()
+    later = NOW + timedelta(seconds=1)
+    seconds, plan = timed(lambda: planner.plan(snapshot, later))
+    figures: dict[str, Any] = {
+        "workloads": size.workloads,
+        "shapes": size.shapes,
+        "sites": size.sites,
+        "classes": 3,
+        "load": size.load,
+        "slots": size.slots,
+        "seconds": round(seconds, 3),
+        "first_seconds": round(first, 3),
+        "placed": len(plan.assignments),
+        "deferred": len(plan.deferred),
+        "waiting": len(plan.waiting),
+    }
+    if judged:
+        judge = Judge(snapshot, later)
+        cost, bound = judge.cost(plan), judge.bound(judge.prices())
+        figures |= {
+            "cost_usd": round(cost, 2),
+            "bound_usd": round(bound, 2),
+            "cost_over_bound": round(cost / bound - 1, 5),
+        }
+    return figures
+
+
+def incremental(snapshot: Snapshot, running: int = 100_000, rounds: int = 60) -> float:
+    """Median milliseconds to plan one new workload while much runs; a site changes each time."""
+    sites = list(snapshot.sites)
+    busy = replace(snapshot, running=make_running(sites, running), pending=())
+    works = make_shapes(Size(shapes=rounds), random.Random(3))  # noqa: S311
+    planner, took = Planner(), []
+    for i, work in enumerate(works):
+        changed = sites[i % len(sites)]
+        sites[i % len(sites)] = replace(changed, node_shapes=changed.node_shapes[1:])
+        one = replace(work, uid=Uid(f"new-{i}"), name=f"new-{i}")
+        asked = replace(busy, sites=tuple(sites), pending=(one,), serial=i)
+        seconds, _ = timed(lambda asked=asked, i=i: planner.plan(asked, NOW + timedelta(seconds=i)))
+        took.append(seconds * 1000)
+    return round(median(took[5:]), 2)
+
+
+def freeze(sites: int = 1000, running: int = 100_000) -> float:
+    """Median milliseconds to freeze a snapshot of as many sites and placed workloads."""
+    from bench.hub import freezer
+
+    frozen = freezer(sites, running)
+    as_the_operator_does()
+    took = [timed(lambda serial=serial: frozen(serial))[0] * 1000 for serial in range(8)]
+    return round(median(took[2:]), 2)
+
+
+def told(figures: dict[str, Any]) -> str:
+    """A line of the table."""
+    over = figures.get("cost_over_bound")
+    return (
+        f"{figures['workloads']:>8} {figures['shapes']:>6} {figures['sites']:>6}"
+        f" {figures['load']:>5.0%} {figures['slots']:>5} {figures['seconds']:>8.3f}"
+        + (f" {over:>8.2%}" if over is not None else f" {'':>8}")
+        + f" {figures['deferred']:>8} {figures['waiting']:>8}"
+    )
+
+
+def main() -> int:
+    """Run what is asked for, and write the figures."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--quick", action="store_true", help="without later starts and growth")
+    options.add_argument("--check", action="store_true", help="fail where less is reached")
+    given = options.parse_args()
+    print(
+        f"{'work':>8} {'shapes':>6} {'sites':>6} {'load':>5} {'slots':>5} {'seconds':>8}"
+        f" {'over':>8} {'deferred':>8} {'waiting':>8}"
+    )
+    found: dict[str, Any] = {"machine": facts(), "cases": [], "growth": []}
+    for slots in (1,) if given.quick else (1, 24):
+        for load in LOADS:
+            found["cases"].append(case(Size(load=load, slots=slots)))
+            print(told(found["cases"][-1]), flush=True)
+    for workloads, sites in () if given.quick else GROWTH:
+        size = Size(workloads, max(1, min(2000, workloads // 50)), sites)
+        found["growth"].append(case(size, judged=False))
+        print(told(found["growth"][-1]), flush=True)
+    found["incremental_p50_ms"] = incremental(make_snapshot(Size()))
+    print(f"one new workload beside 100,000 running: {found['incremental_p50_ms']} ms (p50)")
+    found["freeze_ms"] = freeze()
+    print(f"freeze: {found['freeze_ms']} ms")
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(found, indent=2) + "\n")
+    missed = [
+        figures
+        for figures in found["cases"]
+        if figures["seconds"] > ASKED[figures["slots"]][0]
+        or figures["cost_over_bound"] > ASKED[figures["slots"]][1]
+    ]
+    return 1 if given.check and missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
