@@ -18,9 +18,9 @@ import numpy as np
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.contest import (
+    Carried,
     Case,
     case_of,
-    felt,
     lines_of,
     market_of,
     sorts_of,
@@ -39,7 +39,8 @@ from tradewind.placement.table import F64, SiteTable
 from tradewind.placement.wide import Prices
 
 _LONG = Cooling(steps=80, hottest=0.02, coldest=0.002, hold=200)
-_LONG_LATER = Cooling(steps=80, hottest=1.0, coldest=0.002, hold=100)
+_LONG_LATER = Cooling(steps=60, hottest=0.5, coldest=0.003, hold=60)
+_LISTS = 4
 
 
 @dataclass
@@ -70,15 +71,6 @@ class Judge:
         self.lines = lines_of(self.cases, self.sorts, self.evaluator, ledger, ())
         self.starts_s = max((c.starts_s for c in self.cases), key=len, default=START_NOW)
 
-    def counts(self, case: Case) -> tuple[F64, float]:
-        """(R', T) USD that each candidate counts; USD that waiting counts."""
-        cost = case.counts.copy()
-        if len(case.starts_s) == 1:
-            cost[case.room <= 0] = np.inf
-        flat = cost.reshape(1, -1)
-        counted, wait = felt(flat, np.zeros((1, 1), bool), np.array([case.group.urgency]))
-        return counted.reshape(cost.shape), float(wait[0])
-
     def cost(self, plan: Plan) -> float:
         """USD of a plan, what waits included."""
         class_of = [None if a is None else a.class_name for a in self.table.row_accelerator]
@@ -92,7 +84,7 @@ class Judge:
             by_case[shape_of[later.uid]][later.site, later.class_name, slot] += 1
         total = 0.0
         for case, places in zip(self.cases, by_case, strict=True):
-            counted, wait = self.counts(case)
+            counted, wait = case.felt
             place_of = {
                 (self.table.sites[int(self.table.row_site[row])].name, class_of[row]): place
                 for place, row in enumerate(case.found.rows.tolist())
@@ -111,10 +103,9 @@ class Judge:
         for case in self.cases:
             if not case.found.needs:
                 continue
-            counted, wait = self.counts(case)
+            counted, wait = case.felt
             slots = np.arange(counted.shape[1])
-            ends_s = case.starts_s[None, :] + case.costs[0].run_s[:, None]
-            end = np.maximum(slots + 1, np.searchsorted(self.starts_s, ends_s, side="left"))
+            end = case.ends(self.starts_s)
             for q, amount in enumerate(self.sorts.usage(case.found.needs[0])):
                 if amount > 0:
                     line = self.lines.of_row[q, case.found.rows][:, None]
@@ -126,7 +117,12 @@ class Judge:
         """Good prices (L, T), annealed for long; over short lists where there are later starts."""
         if len(self.starts_s) > 1:
             counts = [len(case.group.members) for case in self.cases]
-            market, _, _ = market_of(self.cases, counts, self.sorts, self.lines)
-            return clearing_prices(market, _LONG_LATER)
+            carried = None
+            for _ in range(_LISTS):
+                market, _, _ = market_of(self.cases, counts, self.sorts, self.lines, carried)
+                start = None if carried is None else carried.prices
+                prices = clearing_prices(market, _LONG_LATER, start)
+                carried = Carried(prices, self.lines, self.starts_s)
+            return prices
         wide = Prices(wide_of(self.cases, self.sorts, self.lines, self.table.rows))
         return wide.anneal(np.arange(len(self.cases)), 1.0, _LONG, wide.run())

@@ -33,8 +33,6 @@ _LEAST_SPAN_USD = 0.02
 _WIDEST = 4096
 _NARROWEST = 96
 _MOST_CANDIDATES = 200_000
-# Where they are fewer than there are: so many starts of a row, and the one now.
-_STARTS = 3
 #: From this share of the span on, what a candidate costs more counts less and less.
 _FULL = 0.9
 
@@ -62,6 +60,21 @@ class Case:
     starts_s: F64
     costs: Sequence[Costs]
     counts: F64
+    _felt: tuple[F64, float] | None = None
+
+    @property
+    def felt(self) -> tuple[F64, float]:
+        """(R', T) USD that each candidate counts, see `felt`; USD that waiting counts."""
+        if self._felt is None:
+            cost = self.counts
+            if cost.shape[1] == 1:
+                cost = np.full_like(cost, np.inf)
+                cost[self.open] = self.counts[self.open]
+            avoided = np.repeat(self.found.avoided[self.found.row_site], cost.shape[1])
+            urgency = np.array([self.group.urgency])
+            counted, wait = felt(cost.reshape(1, -1), avoided[None, :], urgency)
+            self._felt = counted.reshape(cost.shape), float(wait[0])
+        return self._felt
 
     @property
     def open(self) -> I64:
@@ -69,49 +82,69 @@ class Case:
         fits = self.found.order[self.room[self.found.order] > 0]
         return fits if self.closed is None else fits[~self.closed.where[fits]]
 
-    def options(
-        self,
-        *,
-        roomy: bool,
-        most: int = _WIDEST,
-        sorts: Sorts | None = None,
-        lines: Lines | None = None,
-    ) -> tuple[I64, I64]:
+    def options(self, *, roomy: bool) -> tuple[I64, I64]:
         """Candidates, the best first: places on R', and start slots.
 
         Args:
             roomy: only rows that have room now; else later starts may hope for room.
-            most: how many at most, of rows and starts.
-            sorts: of lines that must have room where a start is later.
-            lines: these lines.
         """
         if len(self.starts_s) == 1:
+            return self.open, np.zeros(len(self.open), np.int64)
+        there = self._there()
+        if roomy:
+            there[self.room <= 0] = False
+        return self._best(self.felt[0], there, _WIDEST)
+
+    def short_list(
+        self, most: int, sorts: Sorts, lines: Lines, carried: "Carried | None"
+    ) -> tuple[I64, I64]:
+        """The best candidates that lines have room for, at most so many, as `options`.
+
+        Args:
+            most: how many, of rows and starts.
+            sorts: of lines.
+            lines: what is left.
+            carried: prices of lines, by which rent is counted; None: there are none yet.
+        """
+        slots = len(self.starts_s)
+        if slots == 1:
             return self.open[:most], np.zeros(len(self.open[:most]), np.int64)
+        there, values = self._there(), self.felt[0]
+        usage = sorts.usage(self.found.needs[0]) if self.found.needs else []
+        for q, amount in enumerate(usage):
+            if amount > 0:
+                left = lines.capacity[lines.of_row[q, self.found.rows], :slots]
+                there &= left >= amount
+        if carried is not None:
+            values = values + carried.rents(
+                tuple(usage), self.found.rows, self.ends(carried.starts_s)
+            )
+        return self._best(values, there, most)
+
+    def ends(self, starts_s: F64) -> I64:
+        """(R', T) the slot, of these starts, before which each candidate has ended."""
+        ends_s = self.starts_s[None, :] + self.costs[0].run_s[:, None]
+        last = np.searchsorted(starts_s, ends_s.ravel(), side="left").reshape(ends_s.shape)
+        found: I64 = np.maximum(np.arange(1, len(self.starts_s) + 1), last)
+        return found
+
+    def _there(self) -> Mask:
+        """(R', T) candidates; starts now only where there is room."""
         there = np.isfinite(self.counts)
         free = np.zeros(len(self.room), bool)
         free[self.open] = True
         there[~free, 0] = False
-        if roomy:
-            there[self.room <= 0] = False
-        if sorts is not None and lines is not None and self.found.needs:
-            for q, amount in enumerate(sorts.usage(self.found.needs[0])):
-                if amount > 0:
-                    left = lines.capacity[lines.of_row[q, self.found.rows], : len(self.starts_s)]
-                    there &= left >= amount
-        if there.sum() > most and there.shape[1] > _STARTS:
-            # Of a row the best starts: else the many starts of a few rows would be all there is.
-            counts = np.where(there, self.counts, np.inf)
-            last = np.partition(counts, _STARTS - 1, axis=1)[:, _STARTS - 1]
-            there &= (counts <= last[:, None]) | (np.arange(there.shape[1]) == 0)
+        return there
+
+    def _best(self, values: F64, there: Mask, most: int) -> tuple[I64, I64]:
         place, slot = np.nonzero(there)
-        avoided = self.found.avoided[self.site_of(place)]
+        found = values[place, slot]
         if len(place) > most:
             # All up to the value of the last: equals must not be told apart here.
-            values = np.where(avoided, 1e18, 0.0) + self.counts[place, slot]
-            near = values <= np.partition(values, most - 1)[most - 1]
-            place, slot, avoided = place[near], slot[near], avoided[near]
-        order = np.lexsort((place, slot, self.counts[place, slot], avoided))
-        return place[order[:most]], slot[order[:most]]
+            near = found <= np.partition(found, most - 1)[most - 1]
+            place, slot, found = place[near], slot[near], found[near]
+        order = np.lexsort((place, slot, found))[:most]
+        return place[order], slot[order]
 
     def site_of(self, places: I64) -> I64:
         """(len(places),) the site of each place on R', on S."""
@@ -271,13 +304,54 @@ def lines_of(
     running: Sequence[WorkloadView],
 ) -> Lines:
     """The lines of a round, in the start slots of its cases."""
-    later = max((case.starts_s for case in cases), key=len, default=START_NOW)
+    later = starts_of(cases)
     lines = sorts.lines(ledger)
     return lines if len(later) == 1 else over_time(lines, sorts, running, evaluator, later)
 
 
+def starts_of(cases: Sequence[Case]) -> F64:
+    """(T,) start slots of all cases; each has the first of them, up to as many as it may wait."""
+    return max((case.starts_s for case in cases), key=len, default=START_NOW)
+
+
+class Carried:
+    """Prices that are carried from one short list to the next.
+
+    Args:
+        prices: (L, T) USD.
+        lines: that they are of.
+        starts_s: (T,).
+    """
+
+    def __init__(self, prices: F64, lines: Lines, starts_s: F64) -> None:
+        until = np.concatenate((np.zeros((len(prices), 1)), np.cumsum(prices, axis=1)), axis=1)
+        self._of_rows = until[lines.of_row]
+        self._by_usage: dict[tuple[float, ...], F64] = {}
+        self.prices = prices
+        self.starts_s = starts_s
+
+    def rents(self, usage: tuple[float, ...], rows: I64, ends: I64) -> F64:
+        """(R', T) USD of capacity.
+
+        Args:
+            usage: Q amounts of a workload.
+            rows: (R',) places on R.
+            ends: (R', T) slots before which it has ended.
+        """
+        until = self._by_usage.get(usage)
+        if until is None:
+            until = self._by_usage[usage] = np.tensordot(np.array(usage), self._of_rows, axes=1)
+        here = until[rows]
+        found: F64 = np.take_along_axis(here, ends, axis=1) - here[:, : ends.shape[1]]
+        return found
+
+
 def market_of(
-    cases: Sequence[Case], counts: Sequence[int], sorts: Sorts, lines: Lines
+    cases: Sequence[Case],
+    counts: Sequence[int],
+    sorts: Sorts,
+    lines: Lines,
+    carried: Carried | None = None,
 ) -> tuple[Market, list[Stake], list[I64]]:
     """The market of some cases.
 
@@ -286,30 +360,29 @@ def market_of(
         counts: how many workloads of each have no place yet.
         sorts: of lines.
         lines: what is left.
+        carried: prices by which candidates are chosen; None: there are none yet.
 
     Returns:
         The market, what the board must know of its groups, and the start slot of each candidate.
     """
-    later = max((case.starts_s for case in cases), key=len, default=START_NOW)
     most = widest(len(cases))
-    options = [case.options(roomy=False, most=most, sorts=sorts, lines=lines) for case in cases]
+    options = [case.short_list(most, sorts, lines, carried) for case in cases]
     width = max((len(places) for places, _ in options), default=0)
     shape = (len(cases), width)
     row, slot = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     end, cost = np.ones(shape, np.int64), np.full(shape, np.inf)
-    usage, avoided = np.zeros((len(cases), len(lines.of_row))), np.zeros(shape, bool)
+    usage, wait = np.zeros((len(cases), len(lines.of_row))), np.zeros(len(cases))
+    starts_s = starts_of(cases)
     for g, (case, (places, slots)) in enumerate(zip(cases, options, strict=True)):
         if not len(places):
             continue
         size = len(places)
         row[g, :size], slot[g, :size] = case.found.rows[places], slots
-        ends_s = case.starts_s[slots] + case.costs[0].run_s[places]
-        end[g, :size] = np.maximum(slots + 1, np.searchsorted(later, ends_s, side="left"))
-        avoided[g, :size] = case.found.avoided[case.site_of(places)]
-        cost[g, :size] = case.counts[places, slots]
+        if len(starts_s) > 1:
+            end[g, :size] = case.ends(starts_s)[places, slots]
+        counted, wait[g] = case.felt
+        cost[g, :size] = counted[places, slots]
         usage[g] = sorts.usage(case.found.needs[int(places[0])])
-    urgency = np.array([case.group.urgency for case in cases])
-    felt_cost, wait = felt(cost, avoided, urgency)
     market = Market(
         count=np.array(counts, np.float64),
         wait=wait,
@@ -317,7 +390,7 @@ def market_of(
         row=row,
         slot=slot,
         end=end,
-        cost=felt_cost,
+        cost=cost,
         lines=lines,
     )
     stakes = [stake_of(case, places) for case, (places, _) in zip(cases, options, strict=True)]

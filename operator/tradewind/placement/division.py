@@ -7,19 +7,22 @@ import numpy as np
 from tradewind.placement.board import Board
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.contest import (
+    Carried,
     Case,
     lines_of,
     market_of,
     sorts_of,
     stake_of,
+    starts_of,
     wide_of,
     widest,
 )
 from tradewind.placement.feasibility import Evaluator
 from tradewind.placement.limits import Limits
+from tradewind.placement.prices import clearing_prices
 from tradewind.placement.repacking import Effort
 from tradewind.placement.snapshot import WorkloadView
-from tradewind.placement.solver import REPACK_STEPS, SEARCHED, solve
+from tradewind.placement.solver import QUICK, REPACK_STEPS, SEARCHED, solve
 from tradewind.placement.wide import Choosing, Prices
 
 #: A place on R', a start slot, and how many workloads of a case go there.
@@ -30,6 +33,8 @@ Choices = list[list[Choice]]
 _LARGE = 40_000
 # With later starts a group's best candidates compete; whoever finds no room there competes again.
 _PASSES = 4
+# How often short lists are drawn anew, by the prices that the last ones led to.
+_GENERATIONS = 2
 
 
 def divide(
@@ -56,13 +61,22 @@ def divide(
     lines = lines_of(cases, sorts, evaluator, ledger, running)
     choices: Choices = [[] for _ in cases]
     left = [len(case.group.members) for case in cases]
+    starts = len(starts_of(cases))
     for _ in range(_PASSES):
         places = [place for place, count in enumerate(left) if count]
         part = [cases[place] for place in places]
-        market, stakes, slots = market_of(part, [left[p] for p in places], sorts, lines)
+        counts = [left[place] for place in places]
+        carried: Carried | None = None
+        for _ in range(_GENERATIONS if starts > 1 else 0):
+            market, _, _ = market_of(part, counts, sorts, lines, carried)
+            if market.cost.shape[1] < widest(len(part)):
+                break  # all there are
+            prices = clearing_prices(market, QUICK, carried.prices if carried else None)
+            carried = Carried(prices, lines, starts_of(part))
+        market, stakes, slots = market_of(part, counts, sorts, lines, carried)
         effort = Effort(REPACK_STEPS) if market.count.sum() <= SEARCHED else None
         board = Board(evaluator.table, ledger, limits, market, stakes, effort=effort)
-        solve(market, board)
+        solve(market, board, carried.prices if carried else None)
         for (group, candidate), count in board.placed.items():
             place, slot = int(stakes[group].places[candidate]), int(slots[group][candidate])
             choices[places[group]].append((place, slot, count))

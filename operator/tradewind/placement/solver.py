@@ -36,22 +36,24 @@ SEARCHED = 40
 
 #: Prices of small markets are cheap: they may take their time.
 THOROUGH = Cooling(steps=60, hottest=2.0, coldest=0.001, hold=60)
+#: From prices that are nearly right.
+REFINED = Cooling(steps=20, hottest=0.03, coldest=0.002, hold=40)
+#: Only to draw short lists by.
+QUICK = Cooling(steps=30, hottest=1.0, coldest=0.02, hold=0)
 
 
-def solve(
-    market: Market,
-    board: Board,
-) -> F64:
+def solve(market: Market, board: Board, start: F64 | None = None) -> F64:
     """Place the groups of a market on the board.
 
     Args:
         market: its candidates.
         board: empty.
+        start: (L, T) USD, prices that are nearly right already; None: there are none.
 
     Returns:
         (L, T) USD, the prices of the lines.
     """
-    prices = clearing_prices(market, THOROUGH)
+    prices = clearing_prices(market, THOROUGH if start is None else REFINED, start)
     reduced = np.round(market.cost + market.rents(prices), 9)
     empty = board.now()
     choose(market, board, reduced)
