@@ -164,7 +164,6 @@ class World:
                 current=(),
                 moved_at=self.now,
                 nominated_site=eviction.target,
-                moving=eviction.reason in ("Moved", "Drained"),
             )
             if eviction.target:
                 self.nominated[uid] = eviction.target
@@ -176,7 +175,9 @@ class World:
         for eviction in found.evictions:
             view = self.running.pop(eviction.uid)
             target = eviction.target
-            self.leaving[eviction.uid] = (replace(view, nominated_site=target), eviction)
+            moving = eviction.reason in ("Moved", "Drained")
+            gone = replace(view, nominated_site=target, moving=moving)
+            self.leaving[eviction.uid] = (gone, eviction)
         self.now += timedelta(minutes=minutes)
         return found
 

@@ -8,6 +8,7 @@ from tests.builders import H100, NOW, WorkloadBuilder, queue, quota, site, snaps
 from tests.strategies import sometimes
 from tests.world import World
 
+from tradewind.api.policy import PolicySpec, Rebalance
 from tradewind.api.queue import Budget, PreemptionRule, QueueSpec
 from tradewind.placement.budgets import bill_usd
 from tradewind.placement.engine import plan
@@ -222,3 +223,38 @@ def test_these_worlds_have_one_class_of_chips() -> None:
     """`limit_holds` counts on it."""
     world = World([site("s").nodes(1, h100=8)])
     assert world.sites["s"].node_shapes[0].accelerators[0][0] == H100  # type: ignore[index]
+
+
+@given(
+    st.floats(0.5, 10),
+    st.floats(0.5, 10),
+    st.floats(1, 500),
+    st.floats(0, 0.9),
+    st.floats(0, 20),
+)
+def test_moves_happen_only_when_they_pay(
+    here: float, there: float, hours: float, min_saving: float, move_price: float
+) -> None:
+    """Against a bound worked out by hand: chips alone, and what a move loses, at their prices."""
+    prices = PolicySpec(
+        rebalance=Rebalance(min_saving=min_saving, cooldown=0),
+        move_per_accelerator_hour=move_price,
+    )
+    sites = [
+        site(name).nodes(1, h100=8).charges(cpu=0, memory=0, h100=price).costs(power=0)
+        for name, price in (("here", here), ("there", there))
+    ]
+    work = workload("w").gang(1, chips=8).lasts(hours, checkpoint_s=1800.0)
+    work = work.but(runtime=replace(work.view.runtime, reference_class=H100))
+    running = work.at("here", ago_h=0.5).view
+    busy = sites[0].but(node_shapes=(), accelerators=sites[0].has(H100, 8).view.accelerators)
+    found = plan(snapshot([busy, sites[1]], prices=prices, running=(running,), rebalance=True), NOW)
+    left_h = max(0.0, hours - 0.5)
+    stay = 8 * here * left_h
+    go = 8 * there * left_h + 8 * move_price * (0.5 + 300 / 3600)
+    if found.evictions:
+        assert stay - go >= min_saving * stay - 1e-6
+    # Lengths are rounded down, by less than a third: what pays by far is not missed.
+    again = go + 8 * there * (0.5 + 300 / 3600)
+    if 0.7 * (stay - 8 * there * left_h) - (again - 8 * there * left_h) > min_saving * stay + 1e-6:
+        assert found.evictions

@@ -74,6 +74,8 @@ class EngineConfig:
         risk_price: what a standard deviation of a forecast counts, in its own unit: a quarter.
         keep_plan: how much of its energy's cost another start must save before a deferred
             workload's planned start is given up: forecasts change a little every time.
+        restart_s: from the start of an interrupted workload's pods until it makes progress again:
+            images, reading the checkpoint, warming up. Five minutes is a round figure.
     """
 
     fallbacks: Fallbacks = Fallbacks()
@@ -92,6 +94,7 @@ class EngineConfig:
     error_per_root_hour: float = 0.02
     risk_price: float = 0.25
     keep_plan: float = 0.05
+    restart_s: float = 300.0
 
     def duration_of(self, workload_class: str) -> float:
         """How long work of a class runs when nobody says, seconds; else the longest of all."""

@@ -23,6 +23,7 @@ from tradewind.placement.explain import Explainer, verdict_of
 from tradewind.placement.groups import groups_of
 from tradewind.placement.limits import Limits
 from tradewind.placement.memo import Memo
+from tradewind.placement.moves import Moves
 from tradewind.placement.plan import (
     NO_SITE,
     Assignment,
@@ -39,8 +40,8 @@ from tradewind.placement.preemption import Preemption
 from tradewind.placement.queues import Queues
 from tradewind.placement.room import Room
 from tradewind.placement.rounds import Round, Schedule
-from tradewind.placement.shapes import shape_of
-from tradewind.placement.snapshot import Snapshot, Uid, WorkloadView
+from tradewind.placement.shapes import order_of, shape_of
+from tradewind.placement.snapshot import SiteName, Snapshot, Uid, WorkloadView
 from tradewind.placement.victims import Running
 
 DEFAULT_CONFIG = EngineConfig()
@@ -68,7 +69,8 @@ class Planner:
 
     def plan(self, snapshot: Snapshot, now: datetime) -> Plan:
         """As `plan` does."""
-        if not snapshot.pending:
+        looks = snapshot.rebalance and snapshot.running
+        if not snapshot.pending and not looks:
             return Plan(serial=snapshot.serial)
         queues = Queues(snapshot)
         cycle = _Cycle(snapshot, now, self._memo, queues)
@@ -84,6 +86,7 @@ class Planner:
                 waiting[workload.uid] = _refused(workload, refusal)
         schedule = Schedule(queues, admitted)
         for competing in schedule:
+            cycle.keep_targets(competing.workloads[0].priority)
             for workload, outcome in cycle.place(competing):
                 if isinstance(outcome, Assignment):
                     assignments.append(outcome)
@@ -98,6 +101,8 @@ class Planner:
             if competing.last and not cycle.preemption.idle:
                 left = [w for w in competing.workloads if w.uid in waiting]
                 evictions += cycle.make_room(left, schedule, promised=competing.promised)
+        if looks:
+            evictions += cycle.rebalance(queues, evictions)
         return Plan(
             tuple(assignments),
             tuple(waiting.values()),
@@ -122,6 +127,7 @@ class _Cycle:
         self._table = memo.table
         self._ledger = Ledger(self._table, snapshot.assumed, self._evaluator.entries)
         self._explainer = Explainer(self._table, self._evaluator.chips)
+        self._kept: set[Uid] = set()
         running = Running(snapshot, self._table, queues, now)
         room = Room(snapshot, self._table, self._ledger)
         self.preemption = Preemption(self._table, queues, running, room)
@@ -138,6 +144,34 @@ class _Cycle:
                 yield from self.preemption.make_room(workload, found, promised=promised)
                 if self.preemption.nominated(workload) is not None:
                     schedule.hold_back(workload.uid)
+
+    def keep_targets(self, priority: int) -> None:
+        """Keep the room of work that is leaving its place for a better one, by its rank."""
+        movers = [w for w in self._snapshot.evicting if w.nominated_site is not None]
+        for workload in sorted(movers, key=order_of):
+            policy = self._snapshot.policies.get(workload.policy)
+            if workload.priority < priority or workload.uid in self._kept or policy is None:
+                continue
+            self._kept.add(workload.uid)
+            found = self._memo.evaluate(shape_of(workload), policy)
+            target = self._table.index.get(workload.nominated_site or SiteName(""), -1)
+            sites = self._table.row_site[found.rows[found.order]]
+            for place in found.order[sites == target].tolist():
+                if self._ledger.take(int(found.rows[place]), found.needs[place]):
+                    break
+
+    def rebalance(self, queues: Queues, evictions: Iterable[Eviction]) -> tuple[Eviction, ...]:
+        """Move running work to where the rest of it costs less, or away from draining sites."""
+        moves = Moves(
+            self._snapshot,
+            self._table,
+            self._ledger,
+            queues,
+            self._memo.evaluate,
+            config=self._memo.config,
+            now=self._now,
+        )
+        return moves.choose(frozenset(eviction.uid for eviction in evictions))
 
     def place(self, competing: Round) -> Outcomes:
         """What becomes of the workloads of a round."""

@@ -24,6 +24,7 @@ class Memo:
         config: stated figures.
 
     Attributes:
+        config: stated figures.
         table: the sites.
         evaluator: for these sites.
         shapes: of workloads.
@@ -33,7 +34,7 @@ class Memo:
     evaluator: Evaluator
 
     def __init__(self, config: EngineConfig) -> None:
-        self._config = config
+        self.config = config
         self._sites: tuple[SiteView, ...] | None = None
         self._catalog: Catalog | None = None
         self._parts = Parts()
@@ -62,7 +63,7 @@ class Memo:
         self._sites, self._catalog = snapshot.sites, snapshot.catalog
         self._known, self._last = {}, {}
         self.table = SiteTable(snapshot.sites, self._parts)
-        self.evaluator = Evaluator(self.table, snapshot.catalog, now, self._config)
+        self.evaluator = Evaluator(self.table, snapshot.catalog, now, self.config)
 
     def evaluate(self, shape: Shape, policy: PolicySpec) -> Evaluation:
         """Where the shape may go, and at what cost; worked out once."""

@@ -4,8 +4,9 @@ Workloads of a shape have the same refusals and the same costs everywhere, so bo
 once for all of them. The order is strict: priority, then age, then UID, so that luck never decides.
 """
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tradewind.api.demand import Demand
@@ -44,13 +45,22 @@ def shape_of(workload: WorkloadView) -> Shape:
         demand=workload.demand,
         accelerator=workload.accelerator,
         placement=workload.placement,
-        runtime=workload.runtime,
+        runtime=_left(workload),
         workload_class=workload.workload_class,
         policy=workload.policy,
         queue=workload.queue,
         priority=workload.priority,
         excluded_sites=workload.excluded_sites,
     )
+
+
+def _left(workload: WorkloadView) -> RuntimeNeed:
+    """How long it has to run: what its checkpoints hold is behind it."""
+    runtime, done_s = workload.runtime, workload.done_s
+    if runtime.duration_s is None or not 0 < done_s < math.inf:
+        return runtime
+    # Never nothing: what its checkpoints do not tell takes a moment still.
+    return replace(runtime, duration_s=max(1.0, runtime.duration_s - done_s))
 
 
 class Shapes:

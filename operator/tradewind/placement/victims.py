@@ -19,6 +19,7 @@ from datetime import datetime
 from functools import cached_property
 
 from tradewind.api.queue import PreemptionRule
+from tradewind.placement.progress import loss_s
 from tradewind.placement.queues import Queues, Standing, Takes
 from tradewind.placement.release import accelerator_of, part_share
 from tradewind.placement.shapes import order_of
@@ -29,18 +30,6 @@ PREEMPTED, RECLAIMED = "Preempted", "Reclaimed"
 
 _BY_PRIORITY = (PreemptionRule.LOWER_PRIORITY, PreemptionRule.ANY)
 _BY_RECLAIM = (PreemptionRule.RECLAIM, PreemptionRule.ANY)
-
-
-def loss_s(workload: WorkloadView, part: CurrentPart, now: datetime) -> float:
-    """Run time that is lost when a part ends now, at most, seconds.
-
-    With checkpoints no more than their interval; without, all since it started.
-    """
-    if part.started_at is None:
-        return 0.0
-    ran_s = max(0.0, (now - part.started_at).total_seconds())
-    interval = workload.runtime.checkpoint_s
-    return ran_s if interval is None else min(ran_s, max(0.0, interval))
 
 
 @dataclass(frozen=True, slots=True)
