@@ -3,7 +3,11 @@
 bench: $(READY) ## Dispatch: throughput, latency, CPU and memory, into .bench/dispatch.json
 	@$(PYTHON) -m bench
 
-.PHONY: bench
+bench-simulate: $(READY) ## Policies against baselines on traces in DATA, into .bench/simulate.json
+	@test -n "$(DATA)" || { echo "say where the traces are: make bench-simulate DATA=folder"; exit 2; }
+	@$(PYTHON) -m bench.simulation $(DATA)
+
+.PHONY: bench bench-simulate
 
 bench-telemetry: $(READY) ## Telemetry: CPU and memory of watching 200 sites, into .bench/telemetry.json
 	@$(PYTHON) -m bench.telemetry

@@ -192,6 +192,13 @@ class Board:
             total += count * self._market.cost[group, candidate]
         return float(total + left @ self._market.wait)
 
+    def unplaced(self) -> I64:
+        """(G,) workloads that are not on the board."""
+        left = self._market.count.astype(np.int64)
+        for (group, _), count in self.placed.items():
+            left[group] -= count
+        return left
+
     def _allowed(self, group: int, candidate: int, limit: int) -> int:
         stake = self._stakes[group]
         if stake.lot is None or self._market.slot[group, candidate] > 0:

@@ -32,6 +32,7 @@ from tradewind.placement.plan import DECIMALS, TERM_INDEX, CostTerms, Term
 from tradewind.placement.power import kilowatts
 from tradewind.placement.shapes import Shape
 from tradewind.placement.snapshot import RuntimeNeed, SiteName
+from tradewind.placement.stopping import may_pause, with_pauses
 from tradewind.placement.table import F64, I64, Mask, SiteTable, clean
 
 #: No term is above this, so that nine of them keep their sixth decimal in a float.
@@ -176,7 +177,7 @@ class Pricer:
         Returns:
             T costs on these rows.
         """
-        known, ahead = self._in, self._outlook
+        known = self._in
         site = self._table.row_site[rows]
         run_h, assumed = self._run_hours(shape, rows, takes)
         run_s = run_h * 3600
@@ -197,16 +198,17 @@ class Pricer:
         terms[TERM_INDEX[Term.QUEUEING]] = waits * wait_price
         terms[TERM_INDEX[Term.POLICY]], guessed = self._own_terms(prices, site, run_h)
         assumed += [*self._assumed(shape, prices, rows, site, takes), *guessed]
-        per_mwh = ahead.mean(ahead.price_per_mwh.priced, site, run_s, starts_s)
         per_gram = price_or_zero(prices.carbon_per_tonne) / 1e6
-        grams = ahead.mean(ahead.carbon_intensity.priced, site, run_s, starts_s)
-        emits = ahead.mean(ahead.carbon_intensity.expected, site, run_s, starts_s)
+        weights = (1e-3, per_gram, wait_price)
+        per_mwh, grams, emits, waits_h = self._over_runs(
+            shape, site, starts_s, weights, run_s=run_s, kwh=kwh
+        )
         found = []
         for t, start_s in enumerate(starts_s.tolist()):
             now = terms.copy() if len(starts_s) > 1 else terms
             now[TERM_INDEX[Term.ELECTRICITY]] = kwh / 1000 * per_mwh[:, t]
             now[TERM_INDEX[Term.CARBON]] = kwh * grams[:, t] * per_gram
-            now[TERM_INDEX[Term.WAITING]] = start_s / 3600 * wait_price
+            now[TERM_INDEX[Term.WAITING]] = (start_s / 3600 + waits_h[:, t]) * wait_price
             # Rounded here and nowhere else: every total is a sum of these very numbers.
             now[:] = np.round(np.clip(now, _LEAST_USD, MOST_USD), DECIMALS)
             found.append(
@@ -221,6 +223,56 @@ class Pricer:
                 )
             )
         return found
+
+    def _over_runs(
+        self,
+        shape: Shape,
+        site: I64,
+        starts_s: F64,
+        weights: tuple[float, float, float],
+        *,
+        run_s: F64,
+        kwh: F64,
+    ) -> tuple[F64, F64, F64, F64]:
+        """What runs meet on average, by start: (R', T) each.
+
+        Args:
+            shape: whether it may pause, and how well its length is known.
+            site: (R',) of each row.
+            starts_s: (T,) seconds after now.
+            run_s: (R',) of each row.
+            kwh: (R',) of the whole run.
+            weights: USD of a kWh at 1 USD/MWh, of a gram, and of an hour of waiting.
+
+        Returns:
+            USD/MWh and gCO2e/kWh with the price of uncertainty, gCO2e/kWh as expected, and hours
+            of waiting after the start.
+        """
+        ahead, only = self._outlook, shape.runtime.mean_only
+        signals = (
+            ahead.price_per_mwh.priced,
+            ahead.carbon_intensity.priced,
+            ahead.carbon_intensity.expected,
+        )
+        if only and may_pause(shape.runtime) and ahead.on_slots(starts_s):
+            hours = np.maximum(run_s, 1.0) / 3600
+            rate = (kwh / hours)[:, None] * (
+                weights[0] * signals[0][site, :-1] + weights[1] * signals[1][site, :-1]
+            )
+            found = with_pauses(
+                rate,
+                np.stack([signal[site, :-1] for signal in signals]),
+                np.diff(ahead.edges_s) / 3600,
+                mean_h=hours,
+                slots_to_wait=len(starts_s) - 1,
+                wait_usd_per_hour=weights[2],
+            )
+            price, priced, expected = found.met / hours[:, None]
+            return price, priced, expected, found.waits_h
+        price, priced, expected = (
+            ahead.mean(signal, site, run_s, starts_s, mean_only=only) for signal in signals
+        )
+        return price, priced, expected, np.zeros_like(price)
 
     def _own_terms(
         self, prices: PolicySpec, site: I64, run_h: F64

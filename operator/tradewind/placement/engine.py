@@ -10,6 +10,7 @@ the same objects.
 """
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 import numpy as np
@@ -24,6 +25,7 @@ from tradewind.placement.groups import groups_of
 from tradewind.placement.limits import Limits
 from tradewind.placement.memo import Memo
 from tradewind.placement.moves import Moves
+from tradewind.placement.pausing import pausable, pauses
 from tradewind.placement.plan import (
     NO_SITE,
     Assignment,
@@ -70,7 +72,7 @@ class Planner:
     def plan(self, snapshot: Snapshot, now: datetime) -> Plan:
         """As `plan` does."""
         looks = snapshot.rebalance and snapshot.running
-        if not snapshot.pending and not looks:
+        if not (snapshot.pending or looks or pausable(snapshot.running)):
             return Plan(serial=snapshot.serial)
         queues = Queues(snapshot)
         cycle = _Cycle(snapshot, now, self._memo, queues)
@@ -101,6 +103,7 @@ class Planner:
             if competing.last and not cycle.preemption.idle:
                 left = [w for w in competing.workloads if w.uid in waiting]
                 evictions += cycle.make_room(left, schedule, promised=competing.promised)
+        evictions += cycle.pauses({eviction.uid for eviction in evictions})
         if looks:
             evictions += cycle.rebalance(queues, evictions)
         return Plan(
@@ -172,6 +175,11 @@ class _Cycle:
             now=self._now,
         )
         return moves.choose(frozenset(eviction.uid for eviction in evictions))
+
+    def pauses(self, victims: AbstractSet[Uid]) -> tuple[Eviction, ...]:
+        """The running work that should pause, victims apart."""
+        evaluate = self._memo.evaluate
+        return pauses(self._snapshot, self._now, self._evaluator, evaluate, victims)
 
     def place(self, competing: Round) -> Outcomes:
         """What becomes of the workloads of a round."""

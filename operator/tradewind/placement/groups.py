@@ -67,11 +67,26 @@ def doublings_of(created: datetime, now: datetime) -> int:
 
 
 def slots_of(workload: WorkloadView, now: datetime, config: EngineConfig) -> int:
-    """How many start slots a workload may choose from; counted from its creation, never below 1."""
-    if not workload.runtime.max_delay_s > 0:
+    """How many start slots a workload may choose from, never below 1; see `left_to_wait_s`."""
+    left_s = left_to_wait_s(workload, now)
+    if not left_s > 0:
         return 1
-    left_s = workload.runtime.max_delay_s - (now - workload.created).total_seconds()
     return len(start_slots(now, config.slot_s, left_s, config.max_slots))
+
+
+def left_to_wait_s(workload: WorkloadView, now: datetime) -> float:
+    """How long a workload may still wait by choice, seconds; its time of running is no waiting.
+
+    Run times count on the reference class, and as of the last checkpoint: what was lost has waited.
+    """
+    if not workload.runtime.max_delay_s > 0:
+        return 0.0
+    since_s = (now - workload.created).total_seconds()
+    ran_s = workload.done_s
+    for part in workload.current[:1]:
+        if part.started_at is not None:
+            ran_s += max(0.0, (now - part.started_at).total_seconds())
+    return workload.runtime.max_delay_s - max(0.0, since_s - ran_s)
 
 
 def groups_of(

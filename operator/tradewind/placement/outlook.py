@@ -90,7 +90,18 @@ class Outlook:
         priced = expected + self._config.risk_price * risk
         return Signal(_with_tail(expected), _with_tail(priced))
 
-    def mean(self, signal: F64, site: I64, run_s: F64, starts_s: F64) -> F64:
+    def on_slots(self, starts_s: F64) -> bool:
+        """Whether there are forecasts, and starts lie where steps begin, so that it may pause."""
+        count = len(starts_s)
+        return (
+            self.known
+            and 1 < count < len(self.edges_s)
+            and bool(np.allclose(starts_s, self.edges_s[:count]))
+        )
+
+    def mean(
+        self, signal: F64, site: I64, run_s: F64, starts_s: F64, *, mean_only: bool = False
+    ) -> F64:
         """Mean of a signal over runs.
 
         Args:
@@ -98,6 +109,7 @@ class Outlook:
             site: (R',) of each row.
             run_s: (R',) of each row.
             starts_s: (T,).
+            mean_only: the run times are no more than means.
 
         Returns:
             (R', T) in the unit of the signal.
@@ -109,7 +121,7 @@ class Outlook:
         lengths, which = np.unique(run_s, return_inverse=True)
         for i, length in enumerate(lengths.tolist()):
             rows = np.flatnonzero(which == i)
-            profile = Profile(length, self._config.exponential_runs)
+            profile = Profile(length, self._config.exponential_runs or mean_only)
             here = signal[site[rows]]
             found[rows] = mean_over_runs(here[:, :-1], here[:, -1], profile, self.edges_s, starts_s)
         return found

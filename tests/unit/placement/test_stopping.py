@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradewind.placement.stopping import TAIL_SLOTS, expected_cost, waits
+from tradewind.placement.stopping import TAIL_SLOTS, expected_cost, waits, with_pauses
 
 RATES = st.lists(st.floats(0.0, 10.0), min_size=2, max_size=6).map(np.array)
 
@@ -96,3 +96,62 @@ def test_no_other_way_to_wait_is_expected_to_cost_less(
 
     best = min(cost(p) for p in product((False, True), repeat=slots) if sum(p) <= budget)
     assert cost(followed()) <= best + 1e-9
+
+
+@given(RATES, st.integers(0, 3), st.floats(0.3, 5.0), st.floats(0.0, 2.0))
+def test_pauses_after_each_start_are_the_best_there_are(
+    rate: np.ndarray, budget: int, mean_h: float, price: float
+) -> None:
+    """Each start against every pattern of runs and waits that begins with it."""
+    budget = min(budget, len(rate) - 1)
+    slots, alive_h = len(rate), mean_h * (1 - exp(-1 / mean_h))
+
+    def cost(pattern: tuple[bool, ...], start: int) -> float:
+        alive, total = 1.0, 0.0
+        for t, usd in enumerate(rate):
+            if t < start:
+                continue
+            if pattern[t]:
+                total += alive * price
+            else:
+                total += alive * alive_h * usd
+                alive *= exp(-1 / mean_h)
+        return total + alive * mean_h * float(rate.mean())
+
+    found = with_pauses(
+        rate[None],
+        np.stack((rate, np.ones(slots)))[:, None],
+        np.ones(slots),
+        mean_h=np.array([mean_h]),
+        slots_to_wait=budget,
+        wait_usd_per_hour=price,
+    )
+    for start in range(budget + 1):
+        patterns = (
+            (*[True] * start, False, *rest)
+            for rest in product((False, True), repeat=slots - start - 1)
+            if start + sum(rest) <= budget
+        )
+        assert found.usd[0, start] == pytest.approx(min(cost(p, start) for p in patterns))
+    # The parts make up the whole, and it runs for its mean whatever happens.
+    np.testing.assert_allclose(found.usd, found.met[0] + price * found.waits_h, atol=1e-9)
+    np.testing.assert_allclose(found.met[1], mean_h)
+
+
+@given(RATES, st.floats(0.3, 5.0), st.floats(0.0, 2.0))
+def test_the_best_start_is_where_the_rule_would_stop_waiting(
+    rate: np.ndarray, mean_h: float, price: float
+) -> None:
+    budget = len(rate) - 1
+    found = with_pauses(
+        rate[None],
+        rate[None, None],
+        np.ones(len(rate)),
+        mean_h=np.array([mean_h]),
+        slots_to_wait=budget,
+        wait_usd_per_hour=price,
+    )
+    until = price * np.arange(budget + 1)
+    first = waits(rate, np.ones(len(rate)), mean_h=mean_h, budget_h=budget, wait_usd_per_hour=price)
+    best = (found.usd[0] + until).min()
+    assert found.usd[0, min(first, budget)] + until[min(first, budget)] == pytest.approx(best)

@@ -1,0 +1,124 @@
+"""Work of which only the mean length is known: when it starts, pauses, and goes on."""
+
+from datetime import timedelta
+
+from tests.builders import NOW, SiteBuilder, WorkloadBuilder, current, site, snapshot, workload
+
+from tradewind.api.policy import PolicySpec
+from tradewind.placement.engine import plan
+from tradewind.placement.plan import Plan
+from tradewind.placement.snapshot import Forecast
+
+CARBON = PolicySpec(carbon_per_tonne=1000)
+H = 3600.0
+
+
+def power(*carbon: float) -> SiteBuilder:
+    """A site whose forecast is sure, and whose electricity costs nothing."""
+    return (
+        site("s")
+        .nodes(2, h100=8)
+        .costs(carbon=carbon[0])
+        .but(
+            price_per_mwh=current(0.0),
+            carbon_forecast=Forecast(NOW, H, carbon, low=carbon, high=carbon),
+        )
+    )
+
+
+def mean(hours: float = 4, *, wait_h: float = 6, checkpoint_s: float | None = 1.0):
+    """A workload that lasts so many hours on average."""
+    return (
+        workload("w")
+        .gang(1, chips=8)
+        .lasts(hours, max_delay_s=wait_h * H, checkpoint_s=checkpoint_s, mean_only=True)
+    )
+
+
+def running(work: WorkloadBuilder, *, ran_h: float = 2.0, age_h: float = 2.0) -> WorkloadBuilder:
+    return work.at("s", ago_h=ran_h).but(created=NOW - timedelta(hours=age_h))
+
+
+def pauses(place: SiteBuilder, work: WorkloadBuilder, prices: PolicySpec = CARBON) -> list[str]:
+    found = plan(snapshot([place], [], running=[work.view], prices=prices), NOW)
+    return [eviction.reason for eviction in found.evictions]
+
+
+def start_h(found: Plan) -> float:
+    if found.assignments:
+        return 0.0
+    return (found.deferred[0].start_at - NOW).total_seconds() / H
+
+
+DIRTY_NOW = (900.0, 900.0, *[100.0] * 30)
+
+
+def test_running_work_pauses_through_dirty_hours_and_says_why() -> None:
+    found = plan(
+        snapshot([power(*DIRTY_NOW)], [], running=[running(mean()).view], prices=CARBON), NOW
+    )
+    (eviction,) = found.evictions
+    assert (eviction.uid, eviction.site, eviction.epoch) == ("uid-w", "s", 1)
+    assert (eviction.reason, eviction.by, eviction.target) == ("Paused", None, None)
+    assert "waiting 2.0 h" in eviction.message
+
+
+def test_what_paused_is_deferred_until_its_hour_by_the_same_figures() -> None:
+    again = mean().but(created=NOW - timedelta(hours=2), done_s=2 * H, epoch=1)
+    found = plan(snapshot([power(*DIRTY_NOW)], [again], prices=CARBON), NOW)
+    assert start_h(found) == 2.0
+
+
+def test_running_is_no_waiting() -> None:
+    # It is eight hours old and ran for seven of them: five of its six hours are left.
+    old = mean().but(created=NOW - timedelta(hours=8), done_s=7 * H, epoch=1)
+    assert start_h(plan(snapshot([power(*DIRTY_NOW)], [old], prices=CARBON), NOW)) == 2.0
+    # It ran for one only, and has waited for more than it may.
+    spent = mean().but(created=NOW - timedelta(hours=8), done_s=H, epoch=1)
+    assert start_h(plan(snapshot([power(*DIRTY_NOW)], [spent], prices=CARBON), NOW)) == 0.0
+
+
+def test_work_goes_on_through_clean_and_through_level_hours() -> None:
+    assert pauses(power(100.0, 900.0, 900.0, *[500.0] * 30), running(mean())) == []
+    assert pauses(power(*[500.0] * 33), running(mean())) == []
+
+
+def test_only_work_that_may_stop_and_wait_pauses() -> None:
+    place = power(*DIRTY_NOW)
+    assert pauses(place, running(mean())) == ["Paused"]
+    assert pauses(place, running(mean(checkpoint_s=None))) == []
+    assert pauses(place, running(mean(wait_h=0))) == []
+    # Six hours of waiting are behind it.
+    assert pauses(place, running(mean(), ran_h=2, age_h=8)) == []
+
+
+def test_a_price_on_waiting_keeps_it_running() -> None:
+    dear = CARBON.model_copy(update={"wait_per_hour": 50.0})
+    assert pauses(power(*DIRTY_NOW), running(mean()), dear) == []
+
+
+def test_it_does_not_pause_when_the_stop_loses_more_than_it_saves() -> None:
+    # Half an hour is behind the last checkpoint of a run that saves less by waiting.
+    slight = power(500.0, 500.0, *[480.0] * 30)
+    assert pauses(slight, running(mean(), ran_h=2)) == ["Paused"]
+    assert pauses(slight, running(mean(checkpoint_s=H), ran_h=2.5)) == []
+
+
+def test_an_unknown_length_looks_at_the_hours_that_follow_more_than_at_later_ones() -> None:
+    # Clean in the first two hours from 1, in all four from 5: a run of exactly four hours waits for
+    # the long window, one that may end at any time takes the near one.
+    carbon = (900.0, 100.0, 100.0, 700.0, 700.0, *[330.0] * 4, *[900.0] * 24)
+    near = mean(hours=12, checkpoint_s=None)
+    exact = workload("w").gang(1, chips=8).lasts(12, max_delay_s=6 * H)
+    place = power(*carbon)
+    assert start_h(plan(snapshot([place], [near], prices=CARBON), NOW)) == 1.0
+    assert start_h(plan(snapshot([place], [exact], prices=CARBON), NOW)) == 5.0
+
+
+def test_renaming_changes_nothing_but_names() -> None:
+    work = running(mean())
+    other = work.but(uid="uid-a", name="a")
+    found = plan(
+        snapshot([power(*DIRTY_NOW)], [], running=[work.view, other.view], prices=CARBON), NOW
+    )
+    assert [eviction.uid for eviction in found.evictions] == ["uid-a", "uid-w"]
