@@ -34,7 +34,7 @@ from tradewind.placement.plan import Plan
 from tradewind.placement.prices import Cooling, clearing_prices
 from tradewind.placement.rounds import Round
 from tradewind.placement.shapes import Shapes
-from tradewind.placement.snapshot import Snapshot
+from tradewind.placement.snapshot import SiteName, Snapshot
 from tradewind.placement.table import F64, SiteTable
 from tradewind.placement.wide import Prices
 
@@ -75,7 +75,7 @@ class Judge:
         """USD of a plan, what waits included."""
         class_of = [None if a is None else a.class_name for a in self.table.row_accelerator]
         shape_of = {w.uid: g for g, c in enumerate(self.cases) for w in c.group.members}
-        by_case: list[Counter[tuple[str, str | None, int]]] = [Counter() for _ in self.cases]
+        by_case: list[Counter[tuple[SiteName, str | None, int]]] = [Counter() for _ in self.cases]
         for made in plan.assignments:
             by_case[shape_of[made.uid]][made.site, made.class_name, 0] += 1
         for later in plan.deferred:
@@ -90,10 +90,8 @@ class Judge:
                 for place, row in enumerate(case.found.rows.tolist())
             }
             total += wait * (len(case.group.members) - sum(places.values()))
-            total += sum(
-                count * counted[place_of[site, name], slot]
-                for (site, name, slot), count in places.items()
-            )
+            for (site, class_name, slot), count in places.items():
+                total += count * float(counted[place_of[site, class_name], slot])
         return total
 
     def bound(self, prices: F64) -> float:

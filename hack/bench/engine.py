@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -93,7 +94,7 @@ def incremental(snapshot: Snapshot, running: int = 100_000, rounds: int = 60) ->
         sites[i % len(sites)] = replace(changed, node_shapes=changed.node_shapes[1:])
         one = replace(work, uid=Uid(f"new-{i}"), name=f"new-{i}")
         asked = replace(busy, sites=tuple(sites), pending=(one,), serial=i)
-        seconds, _ = timed(lambda asked=asked, i=i: planner.plan(asked, NOW + timedelta(seconds=i)))
+        seconds, _ = timed(partial(planner.plan, asked, NOW + timedelta(seconds=i)))
         took.append(seconds * 1000)
     return round(median(took[5:]), 2)
 
@@ -104,7 +105,7 @@ def freeze(sites: int = 1000, running: int = 100_000) -> float:
 
     frozen = freezer(sites, running)
     as_the_operator_does()
-    took = [timed(lambda serial=serial: frozen(serial))[0] * 1000 for serial in range(8)]
+    took = [timed(partial(frozen, serial))[0] * 1000 for serial in range(8)]
     return round(median(took[2:]), 2)
 
 

@@ -76,42 +76,63 @@ class Planner:
             return Plan(serial=snapshot.serial)
         queues = Queues(snapshot)
         cycle = _Cycle(snapshot, now, self._memo, queues)
-        assignments: list[Assignment] = []
-        waiting: dict[Uid, Waiting] = {}
-        deferred: dict[Uid, Deferred] = {}
-        evictions: list[Eviction] = []
+        found = _Found()
         admitted = []
         for workload in snapshot.pending:
             if (refusal := queues.refusal(workload)) is None:
                 admitted.append(workload)
             else:
-                waiting[workload.uid] = _refused(workload, refusal)
+                found.waiting[workload.uid] = _refused(workload, refusal)
         schedule = Schedule(queues, admitted)
         for competing in schedule:
             cycle.keep_targets(competing.workloads[0].priority)
             for workload, outcome in cycle.place(competing):
+                found.add(workload.uid, outcome)
                 if isinstance(outcome, Assignment):
-                    assignments.append(outcome)
                     schedule.record(workload, (outcome,))
-                # A later round's word on what found no place in this one goes before.
-                waiting.pop(workload.uid, None)
-                deferred.pop(workload.uid, None)
-                if isinstance(outcome, Waiting):
-                    waiting[workload.uid] = outcome
-                elif isinstance(outcome, Deferred):
-                    deferred[workload.uid] = outcome
             if competing.last and not cycle.preemption.idle:
-                left = [w for w in competing.workloads if w.uid in waiting]
-                evictions += cycle.make_room(left, schedule, promised=competing.promised)
-        evictions += cycle.pauses({eviction.uid for eviction in evictions})
+                left = [w for w in competing.workloads if w.uid in found.waiting]
+                found.evictions += cycle.make_room(left, schedule, promised=competing.promised)
+        found.evictions += cycle.pauses(found.evicted)
         if looks:
-            evictions += cycle.rebalance(queues, evictions)
+            found.evictions += cycle.rebalance(queues, found.evicted)
+        return found.plan(snapshot.serial)
+
+
+class _Found:
+    """What the rounds of a cycle have come to so far."""
+
+    def __init__(self) -> None:
+        self.assignments: list[Assignment] = []
+        self.waiting: dict[Uid, Waiting] = {}
+        self.deferred: dict[Uid, Deferred] = {}
+        self.evictions: list[Eviction] = []
+
+    @property
+    def evicted(self) -> frozenset[Uid]:
+        """Running work that is to end."""
+        return frozenset(eviction.uid for eviction in self.evictions)
+
+    def add(self, uid: Uid, outcome: Assignment | Waiting | Deferred) -> None:
+        """A later round's word on what found no place in an earlier one goes before."""
+        self.waiting.pop(uid, None)
+        self.deferred.pop(uid, None)
+        match outcome:
+            case Assignment():
+                self.assignments.append(outcome)
+            case Waiting():
+                self.waiting[uid] = outcome
+            case Deferred():
+                self.deferred[uid] = outcome
+
+    def plan(self, serial: int) -> Plan:
+        """All of it."""
         return Plan(
-            tuple(assignments),
-            tuple(waiting.values()),
-            tuple(deferred.values()),
-            tuple(evictions),
-            serial=snapshot.serial,
+            tuple(self.assignments),
+            tuple(self.waiting.values()),
+            tuple(self.deferred.values()),
+            tuple(self.evictions),
+            serial=serial,
         )
 
 
@@ -163,7 +184,7 @@ class _Cycle:
                 if self._ledger.take(int(found.rows[place]), found.needs[place]):
                     break
 
-    def rebalance(self, queues: Queues, evictions: Iterable[Eviction]) -> tuple[Eviction, ...]:
+    def rebalance(self, queues: Queues, leave: frozenset[Uid]) -> tuple[Eviction, ...]:
         """Move running work to where the rest of it costs less, or away from draining sites."""
         moves = Moves(
             self._snapshot,
@@ -174,7 +195,7 @@ class _Cycle:
             config=self._memo.config,
             now=self._now,
         )
-        return moves.choose(frozenset(eviction.uid for eviction in evictions))
+        return moves.choose(leave)
 
     def pauses(self, victims: AbstractSet[Uid]) -> tuple[Eviction, ...]:
         """The running work that should pause, victims apart."""
