@@ -112,11 +112,13 @@ def freeze(sites: int = 1000, running: int = 100_000) -> float:
 def told(figures: dict[str, Any]) -> str:
     """A line of the table."""
     over = figures.get("cost_over_bound")
+    judged = ""
+    if over is not None:
+        judged = f" {figures['cost_usd']:>12,.0f} {figures['bound_usd']:>12,.0f} {over:>7.2%}"
     return (
         f"{figures['workloads']:>8} {figures['shapes']:>6} {figures['sites']:>6}"
-        f" {figures['load']:>5.0%} {figures['slots']:>5} {figures['seconds']:>8.3f}"
-        + (f" {over:>8.2%}" if over is not None else f" {'':>8}")
-        + f" {figures['deferred']:>8} {figures['waiting']:>8}"
+        f" {figures['load']:>5.0%} {figures['slots']:>5} {figures['first_seconds']:>7.2f}"
+        f" {figures['seconds']:>8.3f} {figures['deferred']:>8} {figures['waiting']:>8}{judged}"
     )
 
 
@@ -127,8 +129,9 @@ def main() -> int:
     options.add_argument("--check", action="store_true", help="fail where less is reached")
     given = options.parse_args()
     print(
-        f"{'work':>8} {'shapes':>6} {'sites':>6} {'load':>5} {'slots':>5} {'seconds':>8}"
-        f" {'over':>8} {'deferred':>8} {'waiting':>8}"
+        f"{'work':>8} {'shapes':>6} {'sites':>6} {'load':>5} {'slots':>5} {'first s':>7}"
+        f" {'seconds':>8} {'deferred':>8} {'waiting':>8} {'cost USD':>12} {'bound USD':>12}"
+        f" {'over':>7}"
     )
     found: dict[str, Any] = {"machine": facts(), "cases": [], "growth": []}
     for slots in (1,) if given.quick else (1, 24):
