@@ -4,12 +4,14 @@
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import settings
-from tests.live import Live
+from tests.live import Apply, Live, Object, path_of, wait_for
 
 from federation.federation import Federation
 from federation.spec import load_spec
@@ -45,3 +47,40 @@ def namespace(live: Live, request: pytest.FixtureRequest) -> str:
     """A namespace of the test's own on the hub."""
     name = request.node.name.lower().replace("_", "-").replace("[", "-").replace("]", "")
     return live.namespace(name[:50].strip("-"))
+
+
+@pytest.fixture
+def apply(live: Live) -> Iterator[Apply]:
+    """Apply objects of the whole cluster, as people do; they are gone after the test."""
+    made: list[str] = []
+
+    def run(kind: str, name: str, **spec: Any) -> None:
+        body = {
+            "apiVersion": "tradewind.dev/v1alpha1",
+            "kind": kind,
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+        live.hub.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(body))
+        made.append(f"{kind}/{name}")
+
+    yield run
+    for name in dict.fromkeys(made):
+        live.hub.kubectl("delete", name)
+
+
+@pytest.fixture
+def create(live: Live) -> Iterator[Callable[[Object], Object]]:
+    """Create workloads that are gone, at their sites too, after the test."""
+    made: list[Object] = []
+
+    def run(workload: Object) -> Object:
+        made.append(live.create(workload))
+        return made[-1]
+
+    yield run
+    for workload in made:
+        if live.hub.api.exists(path_of(workload)):
+            live.hub.api.delete(path_of(workload))
+    paths = [path_of(workload) for workload in made]
+    wait_for(lambda: not any(map(live.hub.api.exists, paths)), "the workloads to be gone")

@@ -26,6 +26,8 @@ from federation.processes import free_ports
 
 T = TypeVar("T")
 Object = dict[str, Any]
+#: Applies an object of the whole cluster: `apply(kind, name, **spec)`.
+Apply = Callable[..., None]
 
 ROOT = Path(__file__).parents[1]
 HUB_NAMESPACE = "tradewind-system"
@@ -53,6 +55,16 @@ def condition(obj: Object, name: str) -> Object:
     """A condition of an object; empty if it is not there."""
     found = obj.get("status", {}).get("conditions", [])
     return next((entry for entry in found if entry["type"] == name), {})
+
+
+def reasons(workload: Object) -> list[str]:
+    """What happened to a workload, oldest first."""
+    return [entry["reason"] for entry in workload["status"].get("history", [])]
+
+
+def sites_of(workload: Object) -> list[str]:
+    """Where it has a placement."""
+    return [part["site"] for part in workload.get("status", {}).get("placements", [])]
 
 
 @dataclass

@@ -11,12 +11,15 @@ import pytest
 import yaml
 from tests.live import (
     API,
+    Apply,
     Ledger,
     Live,
     Operator,
     condition,
     job,
     path_of,
+    reasons,
+    sites_of,
     wait_for,
 )
 
@@ -26,7 +29,6 @@ ALL = {"accelerator": HUAWEI, "chips": 8, "pods": 2}
 ENDLESS = "1h"
 
 Object = dict[str, Any]
-Apply = Callable[..., None]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,51 +38,6 @@ def operator(live: Live) -> Iterator[Operator]:
     ) as operator:
         live.wait_sites("alpha", "beta")
         yield operator
-
-
-@pytest.fixture
-def apply(live: Live) -> Iterator[Apply]:
-    """Apply objects of the whole cluster, as people do; they are gone after the test."""
-    made: list[str] = []
-
-    def run(kind: str, name: str, **spec: Any) -> None:
-        body = {
-            "apiVersion": "tradewind.dev/v1alpha1",
-            "kind": kind,
-            "metadata": {"name": name},
-            "spec": spec,
-        }
-        live.hub.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(body))
-        made.append(f"{kind}/{name}")
-
-    yield run
-    for name in dict.fromkeys(made):
-        live.hub.kubectl("delete", name)
-
-
-@pytest.fixture
-def create(live: Live) -> Iterator[Callable[[Object], Object]]:
-    """Create workloads that are gone, at their sites too, after the test."""
-    made: list[Object] = []
-
-    def run(workload: Object) -> Object:
-        made.append(live.create(workload))
-        return made[-1]
-
-    yield run
-    for workload in made:
-        if live.hub.api.exists(path_of(workload)):
-            live.hub.api.delete(path_of(workload))
-    paths = [path_of(workload) for workload in made]
-    wait_for(lambda: not any(map(live.hub.api.exists, paths)), "the workloads to be gone")
-
-
-def reasons(workload: Object) -> list[str]:
-    return [entry["reason"] for entry in workload["status"].get("history", [])]
-
-
-def sites_of(workload: Object) -> list[str]:
-    return [part["site"] for part in workload.get("status", {}).get("placements", [])]
 
 
 def test_higher_priority_takes_the_room_of_lower_which_goes_on_afterwards(

@@ -11,10 +11,20 @@ from typing import Final
 
 AFTER_FINALIZER: Final = "after-finalizer"
 AFTER_STATUS: Final = "after-status"
+AFTER_EVICTION: Final = "after-eviction"
+AFTER_RELEASE: Final = "after-release"
 AFTER_APPLY: Final = "after-apply"
 AFTER_DELETE: Final = "after-delete"
 AFTER_LEDGER: Final = "after-ledger"
-POINTS: Final = (AFTER_FINALIZER, AFTER_STATUS, AFTER_APPLY, AFTER_DELETE, AFTER_LEDGER)
+POINTS: Final = (
+    AFTER_FINALIZER,
+    AFTER_STATUS,
+    AFTER_EVICTION,
+    AFTER_RELEASE,
+    AFTER_APPLY,
+    AFTER_DELETE,
+    AFTER_LEDGER,
+)
 
 
 class _Fault:

@@ -24,6 +24,9 @@ log = get_logger(__name__)
 #: On a ComputeSite that will not come back: let go of its work without waiting for it.
 ANNOTATION_FORGET = "tradewind.dev/forget"
 
+#: What a silent site may still be running; an eviction that it does not answer ends nothing.
+_LOSABLE = lifecycle.ACTIVE | {lifecycle.EVICTING}
+
 
 class Housekeeper:
     """Looks over all sites that hold work.
@@ -82,10 +85,11 @@ class Housekeeper:
             self._end(record, now)
         elif gone and placement.phase is not lifecycle.LOST:
             self._lose(record, placement, "SiteRemoved")
-        elif placement.phase in lifecycle.ACTIVE:
-            if since is not None and _fails_over(record, since, now):
+        elif placement.phase in _LOSABLE and since is not None:
+            if _fails_over(record, since, now):
                 self._lose(record, placement, "SiteLost")
-            elif since is None and (reason := _eviction(record, site)):
+        elif placement.phase in lifecycle.ACTIVE:
+            if reason := _eviction(record, site):
                 self._evictor.evict(record, placement, *reason, now)
         elif gone and placement.phase is lifecycle.LOST and not record.pending:
             self._set(record, lifecycle.drop(record.status, placement.site))

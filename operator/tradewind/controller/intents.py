@@ -74,7 +74,8 @@ class StoreIntents:
         if written is None or written.epoch != decided.epoch:
             return Hold()
         if decided.phase in (lifecycle.EVICTING, lifecycle.LOST):
-            return Remove(record.model) if written.phase is decided.phase else Hold()
+            durable = written.phase is decided.phase
+            return Remove(record.model, whole=True) if durable else Hold()
         if decided.phase in lifecycle.FINAL:
             return Hold()  # finished for ever; what is left of it is the user's to read
         return self._keep(record, decided, site)

@@ -135,6 +135,7 @@ class WorkloadViews:
             done_s=status.done_seconds,
             moved_at=status.moved_at,
             moving=_moving(status),
+            nominated_site=_site(self._nominated(record.uid)),
             current=tuple(_current(part) for part in parts),
         )
 

@@ -128,7 +128,8 @@ def _conditions(
     live = [part for part in status.placements if part.phase is not LOST]
     trouble = next((part.message for part in live if part.message), "")
     reason, message = _why_not_placed(phase, status)
-    placed = bool(live)
+    leaving = bool(live) and all(part.phase is EVICTING for part in live)
+    placed = bool(live) and not leaving
     dispatched = placed and all(part.object is not None for part in live)
     told: dict[str, _Verdict] = {
         "Placed": ("True", "Placed", "") if placed else ("False", reason, message),
@@ -190,8 +191,9 @@ _STALLED: Final = frozenset({"Unplaceable", "TemplateRefused"})
 
 
 def _why_not_placed(phase: WorkloadPhase, status: WorkloadStatus) -> tuple[str, str]:
-    if any(part.phase is EVICTING for part in status.placements):
-        return "Evicting", "waits until its object is gone from the site"
+    if leaving := next((part for part in status.placements if part.phase is EVICTING), None):
+        why = f"{leaving.message}; " if leaving.message else ""
+        return "Evicting", f"{why}waits until its pods are gone from {leaving.site}"
     if phase is WorkloadPhase.SUSPENDED:
         return "Suspended", "spec.suspend is true"
     if status.decision is not None and status.decision.reason:

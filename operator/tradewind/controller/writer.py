@@ -25,9 +25,16 @@ from tradewind.api.names import (
 from tradewind.api.workload import WorkloadStatus
 from tradewind.base.aio import Clock
 from tradewind.base.errors import ApiError
-from tradewind.base.faults import AFTER_FINALIZER, AFTER_STATUS, fault_point
+from tradewind.base.faults import (
+    AFTER_EVICTION,
+    AFTER_FINALIZER,
+    AFTER_RELEASE,
+    AFTER_STATUS,
+    fault_point,
+)
 from tradewind.base.observe import REGISTRY, get_logger
 from tradewind.base.queue import KeyedQueue
+from tradewind.controller.lifecycle import EVICTING
 from tradewind.controller.store import Record, Store
 from tradewind.controller.summary import summarise
 from tradewind.sites.client import ApiSession
@@ -193,7 +200,7 @@ class WorkloadWriter:
         answer = await self._session.apply(
             f"{_path(record)}/status", body, field_manager=MANAGER_STATUS, force=True
         )
-        fault_point(AFTER_STATUS)
+        _pass_fault_points(record.written, status)
         self._note_version(record, answer)
         touched = {part.site for part in [*record.written.placements, *status.placements]}
         record.written = shown
@@ -236,6 +243,20 @@ class _VersionedMetadata(msgspec.Struct):
 
 class _Versioned(msgspec.Struct):
     metadata: _VersionedMetadata
+
+
+def _pass_fault_points(before: WorkloadStatus, after: WorkloadStatus) -> None:
+    """Where a test may break the operator: after any status, and at the ends of an eviction."""
+    left, leaves = _evicting(before), _evicting(after)
+    if leaves - left:
+        fault_point(AFTER_EVICTION)
+    if left - {part.site for part in after.placements}:
+        fault_point(AFTER_RELEASE)
+    fault_point(AFTER_STATUS)
+
+
+def _evicting(status: WorkloadStatus) -> set[str]:
+    return {part.site for part in status.placements if part.phase is EVICTING}
 
 
 def _says_nothing(status: WorkloadStatus) -> bool:

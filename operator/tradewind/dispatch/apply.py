@@ -22,7 +22,7 @@ from tradewind.api.names import (
     LABEL_WORKLOAD_UID,
     MANAGER_DISPATCH,
 )
-from tradewind.api.workload import AIWorkload, ObjectReference
+from tradewind.api.workload import ObjectReference
 from tradewind.base.aio import Clock
 from tradewind.base.errors import ApiError, ForeignObjectError, TemplateRefusedError
 from tradewind.base.faults import AFTER_APPLY, AFTER_DELETE, fault_point
@@ -77,6 +77,15 @@ UNSEEN_CHECK_S = 2.0
 
 # Deleted children are looked at again after this, if no watch event told of the end.
 DELETION_CHECK_S = 20.0
+
+
+def _propagation(wanted: Keep | Remove) -> str:
+    """How a child is deleted: in the foreground, it stays until its pods are gone.
+
+    Work that is to start again, here or elsewhere, must not run beside what is left of its last
+    run. A workload that is deleted for good need not wait for pods of a node that is dead.
+    """
+    return "Background" if isinstance(wanted, Remove) and not wanted.whole else "Foreground"
 
 
 class SiteDispatcher:
@@ -185,12 +194,13 @@ class SiteDispatcher:
         stale = [
             child for child in children if isinstance(wanted, Remove) or not belongs(child, wanted)
         ]
+        propagation = _propagation(wanted)
         for child in stale:
-            await self._remove(child)
+            await self._remove(child, propagation)
         if stale or any(child.deleting for child in children):
             self._queue.add_after(uid, DELETION_CHECK_S)  # the watch brings it back sooner
         elif isinstance(wanted, Remove):
-            if wanted.workload is not None and await self._overlooked(uid, wanted.workload):
+            if await self._overlooked(uid, wanted):
                 self._queue.add_after(uid, UNSEEN_CHECK_S)
             else:
                 if self._claims_devices():
@@ -241,16 +251,20 @@ class SiteDispatcher:
         else:
             self._intents.on_vanished(self._site, uid, keep.placement.epoch)
 
-    async def _overlooked(self, uid: str, workload: AIWorkload) -> bool:
+    async def _overlooked(self, uid: str, wanted: Remove) -> bool:
         """Whether an object is there that the watch has not shown yet; it is deleted then."""
-        path = path_of(workload)
+        if wanted.workload is None:
+            return False
+        path = path_of(wanted.workload)
         existing = await find_object(self._session(), path)
         metadata = (existing or {}).get("metadata", {})
         labels = metadata.get("labels") or {}
         if labels.get(LABEL_HUB_ID) != self._hub_id or labels.get(LABEL_WORKLOAD_UID) != uid:
             return False
         if not metadata.get("deletionTimestamp") and self._may_write():
-            await self._session().delete(path, uid=metadata["uid"], propagation="Background")
+            await self._session().delete(
+                path, uid=metadata["uid"], propagation=_propagation(wanted)
+            )
             DELETED.labels(self._site).inc()
             log.info("unseen object deleted", site=self._site, path=path, uid=uid)
         return True
@@ -319,13 +333,13 @@ class SiteDispatcher:
             await self._claims.own(rendered.claims, ref)
         self._intents.on_applied(self._site, uid, keep.placement.epoch, ref)
 
-    async def _remove(self, child: Child) -> None:
+    async def _remove(self, child: Child, propagation: str) -> None:
         if child.deleting or not self._may_write():
             return
         api_version, _, kind = child.kind.rpartition("/")
         path = path_to(adapter_for(api_version, kind), child.namespace, child.name)
         try:
-            await self._session().delete(path, uid=child.uid, propagation="Background")
+            await self._session().delete(path, uid=child.uid, propagation=propagation)
         except ApiError as error:
             if not (error.not_found or error.conflict):  # gone, or another object by now
                 raise

@@ -26,9 +26,12 @@ class Remove:
 
     Attributes:
         workload: while the hub still knows it: where to make sure that nothing was overlooked.
+        whole: its pods, too, must be gone before it counts as removed: the work is to go on
+            elsewhere, and two runs would write the same checkpoints.
     """
 
     workload: AIWorkload | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

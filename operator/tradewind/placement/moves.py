@@ -174,7 +174,7 @@ class Moves:
         return [(kind, kinds[kind]) for kind in (*drained, *others)[:MOST_KINDS]]
 
     def _may_move(self, workload: WorkloadView) -> bool:
-        if workload.runtime.checkpoint_s is None or workload.moving or len(workload.current) != 1:
+        if workload.runtime.checkpoint_s is None or workload.moving or not _whole(workload):
             return False
         policy = self._snapshot.policies.get(workload.policy)
         (part,) = workload.current
@@ -293,6 +293,12 @@ class Moves:
             message=message,
             target=target,
         )
+
+
+def _whole(workload: WorkloadView) -> bool:
+    """Whether all of it is at one place; what is left of a split is no whole that could move."""
+    parts = workload.current
+    return len(parts) == 1 and parts[0].replicas >= workload.demand.replicas
 
 
 def _rounded_down(seconds: float) -> float:

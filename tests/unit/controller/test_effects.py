@@ -496,6 +496,9 @@ def test_work_that_is_sent_elsewhere_keeps_its_room_there_and_counts_as_moving()
     scene.take(Plan(evictions=(made,)))
     (view,) = scene.freeze().evicting
     assert (view.moving, [part.site for part in view.current]) == (True, [A])
+    assert view.nominated_site == B
+    assert (placed(record).status, placed(record).reason) == ("False", "Evicting")
+    assert placed(record).message == "Moved: saves 3 USD; waits until its pods are gone from " + A
     assert scene.freeze().running == ()
     scene.store.set_status(record, lifecycle.drop(record.status, A))
     (view,) = scene.freeze().pending

@@ -74,7 +74,7 @@ def test_work_at_a_site_that_answers_is_left_alone(state: PlacementPhase) -> Non
     assert (scene.written, scene.expired, scene.orphans) == ([], [], [])
 
 
-@pytest.mark.parametrize("state", sorted(lifecycle.ACTIVE))
+@pytest.mark.parametrize("state", sorted({*lifecycle.ACTIVE, lifecycle.EVICTING}))
 def test_a_silent_site_loses_its_work_when_the_time_is_over_and_not_before(
     state: PlacementPhase,
 ) -> None:

@@ -21,6 +21,7 @@ class MemorySite:
         objects: what is there; a test may put others' objects in.
         log: each write: verb and path.
         reads: each path that was read.
+        propagations: of each deletion.
         refuses: errors to answer with, by verb.
         deletes_slowly: a deletion only marks, as with finalizers and foreground propagation.
     """
@@ -29,6 +30,7 @@ class MemorySite:
         self.objects: dict[str, dict[str, Any]] = {}
         self.log: list[tuple[str, str]] = []
         self.reads: list[str] = []
+        self.propagations: list[str] = []
         self.refuses: dict[str, ApiError] = {}
         self.deletes_slowly = False
         self._uids = itertools.count(1)
@@ -67,6 +69,7 @@ class MemorySite:
         if uid and found["metadata"]["uid"] != uid:
             raise ApiError(409, "Conflict", "the uid in the precondition is another one")
         self.log.append(("delete", path))
+        self.propagations.append(propagation)
         if self.deletes_slowly:
             found["metadata"]["deletionTimestamp"] = "2026-11-24T08:00:00Z"
         else:

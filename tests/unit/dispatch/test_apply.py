@@ -218,6 +218,30 @@ async def test_a_foreign_object_is_not_removed_either(labels: dict[str, str]) ->
         assert made.intents.told == [("gone", UID)]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "propagation"),
+    [
+        (Remove(workload(), whole=True), "Foreground"),
+        (keep(2), "Foreground"),
+        (Remove(workload()), "Background"),
+        (Remove(), "Background"),
+    ],
+    ids=["evicted", "of an old epoch", "deleted by its user", "an orphan"],
+)
+@pytest.mark.parametrize("shown", [True, False], ids=["in the watch", "not in the watch yet"])
+async def test_work_that_runs_again_waits_for_the_pods_of_its_last_run(
+    wanted: Wanted, propagation: str, *, shown: bool
+) -> None:
+    async with scene("research") as made:
+        made.site.put(JOB_PATH, ours())
+        if shown:
+            made.show(JOB_PATH)
+        elif not isinstance(wanted, Remove) or wanted.workload is None:
+            return  # what nobody speaks of is found by the watch alone
+        await made.want(wanted)
+        assert made.site.propagations == [propagation]
+
+
 async def test_our_own_write_of_before_a_crash_is_taken_over() -> None:
     async with scene("research") as made:
         uid = made.site.put(JOB_PATH, ours())["metadata"]["uid"]

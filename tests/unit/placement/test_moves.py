@@ -84,6 +84,16 @@ def test_work_without_checkpoints_stays() -> None:
     assert moves(found) == []
 
 
+def test_what_is_left_of_a_split_stays() -> None:
+    """Two of its three pods are being placed anew; the one that runs is no whole that could go."""
+    found = started(world(place("dear", 5), place("cheap", 1)), train())
+    view = found.running[Uid("uid-train")]
+    (pods,) = view.demand.pods
+    three = replace(view.demand, pods=(replace(pods, count=3),))
+    found.running[view.uid] = replace(view, demand=three)
+    assert moves(found) == []
+
+
 def test_a_policy_without_rebalancing_moves_nothing() -> None:
     assert moves(started(world(place("a", 5), place("b", 1), prices=PRICES), train())) == []
 

@@ -1,0 +1,204 @@
+"""Running work leaves its site, on real clusters: for a drain, for a better price, and not at all.
+
+KWOK's pods know no checkpoints: work that was moved runs for its whole time again.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from tests.live import (
+    API,
+    Apply,
+    Ledger,
+    Live,
+    Object,
+    Operator,
+    condition,
+    job,
+    path_of,
+    reasons,
+    sites_of,
+    wait_for,
+)
+
+ENDLESS = "1h"
+Create = Callable[[Object], Object]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def operator(live: Live) -> Iterator[Operator]:
+    with live.operator(
+        TRADEWIND_PLANNING__REPLAN_SECONDS="1", TRADEWIND_PLANNING__REBALANCE_SECONDS="1"
+    ) as operator:
+        live.wait_sites("alpha", "beta")
+        yield operator
+
+
+def movable(**spec: Any) -> dict[str, Any]:
+    """Work on CPUs alone, which any site could have, and which goes on from its checkpoints."""
+    runtime = {"checkpoint": {"interval": "1s"}, "duration": "6h"}
+    return {"chips": 0, "run_for": ENDLESS, "runtime": runtime, **spec}
+
+
+@contextmanager
+def cpu_prices(live: Live, **usd: float) -> Iterator[Callable[..., None]]:
+    """What an hour of a core costs at each site; may be set anew, and ends with the block."""
+
+    def charge(**usd: float | None) -> None:
+        for site, price in usd.items():
+            pricing = None if price is None else {"cpuHour": price}
+            live.hub.api.patch(f"{API}/computesites/{site}", {"spec": {"pricing": pricing}})
+
+    charge(**usd)
+    try:
+        yield charge
+    finally:
+        charge(**dict.fromkeys(usd))
+
+
+def running_at(live: Live, workload: Object, site: str) -> Callable[[], Object | None]:
+    def look() -> Object | None:
+        now = live.get(workload)
+        there = now.get("status", {}).get("phase") == "Running" and sites_of(now) == [site]
+        return now if there else None
+
+    return look
+
+
+def events_of(live: Live, workload: Object) -> dict[str, str]:
+    """The notes of its Events, by reason."""
+    namespace = workload["metadata"]["namespace"]
+    path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+    return {
+        event["reason"]: event["note"]
+        for event in live.hub.api.get(path)["items"]
+        if event["regarding"]["uid"] == workload["metadata"]["uid"]
+    }
+
+
+def metric(operator: Operator, line: str) -> float:
+    """The value of a series, 0 if there is none."""
+    found = (row for row in operator.get("/metrics")[1].splitlines() if row.startswith(line + " "))
+    return float(next(found, "0").rpartition(" ")[2])
+
+
+def test_a_drain_moves_what_has_a_checkpoint_and_it_ends_elsewhere_once(
+    live: Live, namespace: str, create: Create, operator: Operator
+) -> None:
+    counted = 'tradewind_evictions_total{reason="Drained"}'
+    before = metric(operator, counted)
+    with Ledger(list(live.members.values())) as ledger:
+        moves = create(job("moves", namespace, **movable(run_for="10s")))
+        site = sites_of(live.wait_phase(moves, "Running"))[0]
+        stays = create(job("stays", namespace, chips=0, run_for=ENDLESS, site=site))
+        live.wait_phase(stays, "Running")
+        other = next(name for name in live.members if name != site)
+        try:
+            live.cli("drain", site)
+            moved = wait_for(running_at(live, moves, other), "the work to run elsewhere")
+            assert reasons(moved) == ["Placed", "Drained", "Placed"]
+            assert moved["status"]["epoch"] == 2
+            assert moved["status"]["movedAt"]
+            assert not live.children(site, moves)
+            assert sites_of(live.get(stays)) == [site]
+            told = wait_for(
+                lambda: (
+                    (found := condition(live.site(site), "Drained"))
+                    and "/moves" not in found["message"]
+                    and found
+                ),
+                "the site to tell what is left",
+            )
+            assert (told["status"], told["reason"]) == ("False", "Draining")
+            assert f"{namespace}/stays" in told["message"]
+            live.hub.api.delete(path_of(stays))
+            live.cli("drain", site, "--wait", "40")
+            live.wait_phase(moves, "Succeeded")
+        finally:
+            live.cli("uncordon", site)
+        assert ledger.where[moves["metadata"]["uid"]] == [site, other]
+        assert ledger.seen[stays["metadata"]["uid"]] == 1
+    assert metric(operator, counted) == before + 1
+    note = wait_for(lambda: events_of(live, moves).get("Drained"), "the Event")
+    assert note == f"{site} is being drained: moves to {other}"
+
+
+def test_a_saving_moves_running_work_and_one_too_small_does_not(
+    live: Live, namespace: str, apply: Apply, create: Create
+) -> None:
+    rebalance = {"minSaving": 0.5, "cooldown": "1s", "maxConcurrentMoves": 2}
+    apply("PlacementPolicy", "mover", rebalance=rebalance)
+    apply("PlacementPolicy", "content", rebalance=rebalance | {"minSaving": 0.97})
+    apply("PlacementPolicy", "still")
+    with Ledger(list(live.members.values())) as ledger, cpu_prices(live, alpha=1, beta=9) as charge:
+        made = {
+            policy: create(job(policy, namespace, **movable(policy=policy, run_for=run_for)))
+            for policy, run_for in (("mover", "20s"), ("content", ENDLESS), ("still", ENDLESS))
+        }
+        for workload in made.values():
+            wait_for(running_at(live, workload, "alpha"), "the work to run where it is cheap")
+        charge(alpha=9, beta=1)
+        moved = wait_for(running_at(live, made["mover"], "beta"), "the work to move")
+        assert reasons(moved) == ["Placed", "Moved", "Placed"]
+        assert moved["status"]["decision"]["costUSD"] < 10
+        note = wait_for(lambda: events_of(live, made["mover"]).get("Moved"), "the Event")
+        assert "at beta" in note
+        assert "saves 8" in note
+        live.wait_phase(made["mover"], "Succeeded")
+        # The same cycles looked at all three, for as long as the first ran at beta.
+        for policy in ("content", "still"):
+            kept = live.get(made[policy])
+            assert (sites_of(kept), kept["status"]["epoch"]) == (["alpha"], 1), policy
+        where = {policy: ledger.where[work["metadata"]["uid"]] for policy, work in made.items()}
+    assert where == {"mover": ["alpha", "beta"], "content": ["alpha"], "still": ["alpha"]}
+
+
+def test_a_cordon_keeps_new_work_out_and_leaves_what_runs(
+    live: Live, namespace: str, create: Create
+) -> None:
+    there = create(job("there", namespace, site="alpha", **movable()))
+    live.wait_phase(there, "Running")
+    try:
+        live.cli("cordon", "alpha")
+        late = create(job("late", namespace, site="alpha", chips=0))
+        refused = wait_for(
+            lambda: (
+                (found := condition(live.get(late), "Placed")).get("reason") == "Unplaceable"
+                and found
+            ),
+            "the cordon to be named",
+        )
+        assert "alpha" in json.dumps(refused)
+        assert (sites_of(live.get(there)), reasons(live.get(there))) == (["alpha"], ["Placed"])
+    finally:
+        live.cli("uncordon", "alpha")
+    live.wait_phase(late, "Succeeded")
+
+
+def test_the_cool_down_outlives_the_operator(
+    live: Live, namespace: str, apply: Apply, create: Create, operator: Operator
+) -> None:
+    """What another process moved is not moved back before its time, and after it is."""
+    apply("PlacementPolicy", "calm", rebalance={"minSaving": 0.5, "cooldown": "1s"})
+    with cpu_prices(live, alpha=1, beta=9) as charge:
+        workload = create(job("calm", namespace, **movable(policy="calm")))
+        wait_for(running_at(live, workload, "alpha"), "the work to run where it is cheap")
+        charge(alpha=9, beta=1)
+        wait_for(running_at(live, workload, "beta"), "the work to move")
+        apply("PlacementPolicy", "calm", rebalance={"minSaving": 0.5, "cooldown": "1h"})
+        operator.stop()
+        charge(alpha=1, beta=9)
+        with live.operator(
+            TRADEWIND_PLANNING__REPLAN_SECONDS="1", TRADEWIND_PLANNING__REBALANCE_SECONDS="1"
+        ) as second:
+            cycles = metric(second, "tradewind_cycles_total")
+            wait_for(
+                lambda: metric(second, "tradewind_cycles_total") > cycles + 3, "cycles to go by"
+            )
+            assert sites_of(live.get(workload)) == ["beta"]
+            apply("PlacementPolicy", "calm", rebalance={"minSaving": 0.5, "cooldown": "1s"})
+            back = wait_for(running_at(live, workload, "alpha"), "the work to move back")
+            assert reasons(back) == ["Placed", "Moved", "Placed", "Moved", "Placed"]
