@@ -67,7 +67,6 @@ class EngineConfig:
         slot_s: length of a start slot, seconds. Day-ahead prices and carbon come by the hour.
         max_slots: at most so many start slots, the present one included: two days of hours.
         step_s: grid on which forecasts are looked at, seconds.
-        exponential_runs: run times are known only as means (see `deferral.Profile`).
         error_per_root_hour: standard error of a forecast that does not tell its own, as a share of
             the value after an hour; it grows with the root of the lead. A tenth after a day, as
             day-ahead carbon forecasts have (CarbonCast, ACM BuildSys 2022: 3 to 10%).
@@ -90,7 +89,6 @@ class EngineConfig:
     slot_s: float = 3600.0
     max_slots: int = 49
     step_s: float = 3600.0
-    exponential_runs: bool = False
     error_per_root_hour: float = 0.02
     risk_price: float = 0.25
     keep_plan: float = 0.05

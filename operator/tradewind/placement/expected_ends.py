@@ -67,6 +67,8 @@ def _ends_s(
     if part.started_at is None:
         return None
     run_s = evaluator.run_s(workload.runtime, part.class_name)
+    if workload.runtime.mean_only:
+        return run_s  # from now on, however long it has run
     left = 1.0 - workload.done_s / max(1e-9, workload.runtime.duration_s or 0.0)
     ends_s = run_s * max(0.0, left) - (now - part.started_at).total_seconds()
     return ends_s if ends_s > 0 else None

@@ -121,7 +121,7 @@ class Outlook:
         lengths, which = np.unique(run_s, return_inverse=True)
         for i, length in enumerate(lengths.tolist()):
             rows = np.flatnonzero(which == i)
-            profile = Profile(length, self._config.exponential_runs or mean_only)
+            profile = Profile(length, mean_only)
             here = signal[site[rows]]
             found[rows] = mean_over_runs(here[:, :-1], here[:, -1], profile, self.edges_s, starts_s)
         return found

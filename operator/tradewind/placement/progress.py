@@ -45,11 +45,14 @@ def left_s(
     catalog: Catalog,
     config: EngineConfig,
 ) -> float:
-    """What a part that runs has still to do, never below 0; a service's whole horizon."""
+    """What a part that runs has still to do, never below 0; a service's whole horizon.
+
+    Where only the mean is known, the mean: what has run tells nothing of the rest (`stopping.py`).
+    """
     duration_s = clean(workload.runtime.duration_s)
     if math.isnan(duration_s):
         duration_s = config.duration_of(workload.workload_class)
-    if workload.workload_class == SERVICE_CLASS:
+    if workload.workload_class == SERVICE_CLASS or workload.runtime.mean_only:
         return duration_s
     ratio = speed_ratio(workload.runtime, part.class_name, catalog, config)
     done_s = clean(workload.done_s)

@@ -55,9 +55,13 @@ def shape_of(workload: WorkloadView) -> Shape:
 
 
 def _left(workload: WorkloadView) -> RuntimeNeed:
-    """How long it has to run: what its checkpoints hold is behind it."""
+    """How long it has to run: what its checkpoints hold is behind it.
+
+    Where only the mean is known, what is behind it tells nothing of what is to come
+    (`stopping.py`): the rest lasts as long on average as the whole did.
+    """
     runtime, done_s = workload.runtime, workload.done_s
-    if runtime.duration_s is None or not 0 < done_s < math.inf:
+    if runtime.mean_only or runtime.duration_s is None or not 0 < done_s < math.inf:
         return runtime
     # Never nothing: what its checkpoints do not tell takes a moment still.
     return replace(runtime, duration_s=max(1.0, runtime.duration_s - done_s))

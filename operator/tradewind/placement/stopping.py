@@ -29,30 +29,6 @@ from tradewind.placement.table import F64
 TAIL_SLOTS = 24
 
 
-def expected_cost(rate: F64, slot_h: F64, mean_h: float) -> F64:
-    """What work of unknown length costs if it starts with each slot and runs to its end.
-
-    Args:
-        rate: (..., T) cost of running, USD an hour, in each slot.
-        slot_h: (T,) length of each slot, hours; the first may be what is left of one.
-        mean_h: mean run time, hours, above 0.
-
-    Returns:
-        (..., T) USD.
-
-    >>> flat = np.full(48, 2.0)  # at a constant rate: the rate times the mean
-    >>> bool(np.allclose(expected_cost(flat, np.ones(48), 5.0), 10.0))
-    True
-    """
-    cost = np.empty_like(rate)
-    after = tail_rate(rate) * mean_h
-    for t in range(rate.shape[-1] - 1, -1, -1):
-        outlasts = float(np.exp(-slot_h[t] / mean_h))
-        after = mean_h * (1 - outlasts) * rate[..., t] + outlasts * after
-        cost[..., t] = after
-    return cost
-
-
 def tail_rate(rate: F64) -> F64:
     """(...) USD an hour, of the time after the last slot."""
     tail: F64 = rate[..., -TAIL_SLOTS:].mean(axis=-1)
@@ -128,60 +104,3 @@ def with_pauses(
         wait[1, :, 1:] += slot_h[t]
         after = np.where(wait[0] < run[0], wait, run)
     return Paused(found[2:], found[1], found[0])
-
-
-def waits(
-    rate: F64, slot_h: F64, *, mean_h: float, budget_h: float, wait_usd_per_hour: float
-) -> int:
-    """How many slots interruptible work of unknown length should wait, from now on.
-
-    Asked again at the next slot, or when the forecast has changed; 0 means that it should run (or
-    go on running) through the present slot.
-
-    Args:
-        rate: (T,) cost of running, USD an hour, from the present slot on.
-        slot_h: (T,) length of each slot, hours; the first is what is left of the present one, the
-            others are equal.
-        mean_h: mean run time, hours, above 0; what has run already does not count.
-        budget_h: how long it may still wait, hours.
-        wait_usd_per_hour: price of waiting.
-
-    Returns:
-        Slots to wait, at most T; what is left of the budget is never overrun.
-
-    >>> dirty_then_clean = np.array([9.0, 9.0, 1.0, 1.0, 5.0, 5.0])
-    >>> waits(dirty_then_clean, np.ones(6), mean_h=2.0, budget_h=4.0, wait_usd_per_hour=0.1)
-    2
-    >>> waits(dirty_then_clean, np.ones(6), mean_h=2.0, budget_h=1.5, wait_usd_per_hour=0.1)
-    0
-    """
-    slots = rate.shape[-1]
-    usual_h = float(slot_h[min(1, slots - 1)])
-    values = _stopping_values(rate, slot_h, mean_h, int(budget_h / usual_h), wait_usd_per_hour)
-    waited, left_h = 0, budget_h
-    while waited < slots and left_h >= slot_h[waited]:
-        after = values[waited + 1]
-        outlasts = float(np.exp(-slot_h[waited] / mean_h))
-        run = mean_h * (1 - outlasts) * rate[waited] + outlasts * after[int(left_h / usual_h)]
-        left_h -= float(slot_h[waited])
-        wait = wait_usd_per_hour * slot_h[waited] + after[int(left_h / usual_h)]
-        if not wait < run:  # equal: run; NaN: run
-            break
-        waited += 1
-    return waited
-
-
-def _stopping_values(
-    rate: F64, slot_h: F64, mean_h: float, budget: int, wait_usd_per_hour: float
-) -> F64:
-    """(T + 1, budget + 1) USD: the least expected cost from each slot on, by slots left to wait."""
-    slots = rate.shape[-1]
-    values = np.empty((slots + 1, budget + 1))
-    values[slots] = float(tail_rate(rate)) * mean_h
-    for t in range(slots - 1, -1, -1):
-        outlasts = float(np.exp(-slot_h[t] / mean_h))
-        values[t] = mean_h * (1 - outlasts) * rate[t] + outlasts * values[t + 1]
-        if budget:
-            wait = wait_usd_per_hour * slot_h[t] + values[t + 1, :-1]
-            values[t, 1:] = np.minimum(values[t, 1:], wait)
-    return values

@@ -109,6 +109,13 @@ def test_work_that_is_nearly_done_stays() -> None:
     assert moves(found) == []
 
 
+def test_work_of_unknown_length_has_its_mean_left_however_long_it_ran() -> None:
+    """Nearly its mean is behind it, and its mean is still to be expected."""
+    found = world(place("dear", 5), place("cheap", 1))
+    begun = train().lasts(100, checkpoint_s=1800, mean_only=True).but(done_s=99.5 * 3600)
+    assert [move.target for move in moves(started(found, begun))] == ["cheap"]
+
+
 def test_what_its_checkpoints_hold_is_not_run_again() -> None:
     """It was interrupted near its end: what is left is too little for a move."""
     found = world(place("dear", 5), place("cheap", 1))

@@ -7,6 +7,7 @@ from tests.builders import NOW, SiteBuilder, WorkloadBuilder, current, site, sna
 from tradewind.api.policy import PolicySpec
 from tradewind.placement.engine import plan
 from tradewind.placement.plan import Plan
+from tradewind.placement.shapes import shape_of
 from tradewind.placement.snapshot import Forecast
 
 CARBON = PolicySpec(carbon_per_tonne=1000)
@@ -76,6 +77,14 @@ def test_running_is_no_waiting() -> None:
     # It ran for one only, and has waited for more than it may.
     spent = mean().but(created=NOW - timedelta(hours=8), done_s=H, epoch=1)
     assert start_h(plan(snapshot([power(*DIRTY_NOW)], [spent], prices=CARBON), NOW)) == 0.0
+
+
+def test_what_has_run_tells_nothing_of_what_is_to_come() -> None:
+    """However long it ran, it is planned like work that has not begun."""
+    begun = mean().but(done_s=7 * H)
+    assert shape_of(begun.view) == shape_of(mean().view)
+    exact = workload("w").lasts(8).but(done_s=7 * H)
+    assert shape_of(exact.view).runtime.duration_s == H
 
 
 def test_work_goes_on_through_clean_and_through_level_hours() -> None:

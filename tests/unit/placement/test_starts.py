@@ -7,7 +7,6 @@ import pytest
 from tests.builders import NOW, SiteBuilder, WorkloadBuilder, current, site, snapshot, workload
 
 from tradewind.api.policy import PolicySpec, PolicyTerm
-from tradewind.placement.config import EngineConfig
 from tradewind.placement.engine import plan
 from tradewind.placement.explain import decision_of
 from tradewind.placement.plan import Deferred, Plan, Term
@@ -141,6 +140,10 @@ def test_room_that_will_have_been_given_back_is_counted_on() -> None:
     assert deferred.cost_now is None
     # 8 h on an A100 are 3 h and a bit on an H100: it ends before the clean hours begin.
     assert starts(planned((runs,)))["w"] == 5.0
+    # Where 8 h are a mean it is expected to end as far ahead, however long it has run.
+    long = replace(part, started_at=NOW - timedelta(hours=90))
+    unknown = workload("old").gang(1, chips=8).lasts(8, mean_only=True).but(current=(long,)).view
+    assert starts(planned((unknown,)))["w"] == 5.0
 
 
 def test_a_plan_is_kept_unless_another_is_clearly_better() -> None:
@@ -162,9 +165,9 @@ def test_a_run_of_unknown_length_weighs_the_first_hours_more() -> None:
     place = place.but(carbon_forecast=forecast(*carbon))
     free = PolicySpec(carbon_per_tonne=200)
     work = workload("w").gang(1, chips=8).lasts(9, max_delay_s=4 * H)
-    known = snapshot([place], [work], prices=free)
-    assert starts(plan(known, NOW)) == {"w": 0.0}
-    assert starts(plan(known, NOW, EngineConfig(exponential_runs=True))) == {"w": 2.0}
+    assert hours([place], work, prices=free) == {"w": 0.0}
+    unknown = work.lasts(9, max_delay_s=4 * H, mean_only=True)
+    assert hours([place], unknown, prices=free) == {"w": 2.0}
 
 
 def test_a_deferred_workload_is_in_no_other_list() -> None:
