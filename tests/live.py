@@ -29,6 +29,9 @@ Object = dict[str, Any]
 #: Applies an object of the whole cluster: `apply(kind, name, **spec)`.
 Apply = Callable[..., None]
 
+#: Longer than any test.
+ENDLESS = "1h"
+
 ROOT = Path(__file__).parents[1]
 HUB_NAMESPACE = "tradewind-system"
 API = "/apis/tradewind.dev/v1alpha1"
@@ -363,3 +366,45 @@ def deployment(name: str, namespace: str, *, replicas: int = 2, **spec: Any) -> 
         },
     }
     return workload
+
+
+def movable(**spec: Any) -> dict[str, Any]:
+    """Work on CPUs alone, which any site could have, and which goes on from its checkpoints."""
+    runtime = {"checkpoint": {"interval": "1s"}, "duration": "6h"}
+    return {"chips": 0, "run_for": ENDLESS, "runtime": runtime, **spec}
+
+
+@contextmanager
+def cpu_prices(live: Live, **usd: float) -> Iterator[Callable[..., None]]:
+    """What an hour of a core costs at each site; may be set anew, and ends with the block."""
+
+    def charge(**usd: float | None) -> None:
+        for site, price in usd.items():
+            pricing = None if price is None else {"cpuHour": price}
+            live.hub.api.patch(f"{API}/computesites/{site}", {"spec": {"pricing": pricing}})
+
+    charge(**usd)
+    try:
+        yield charge
+    finally:
+        charge(**dict.fromkeys(usd))
+
+
+def events_of(live: Live, workload: Object) -> dict[str, str]:
+    """The notes of its Events, by reason."""
+    namespace = workload["metadata"]["namespace"]
+    path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+    return {
+        event["reason"]: event["note"]
+        for event in live.hub.api.get(path)["items"]
+        if event["regarding"]["uid"] == workload["metadata"]["uid"]
+    }
+
+
+def running_at(live: Live, workload: Object, site: str) -> Callable[[], Object | None]:
+    def look() -> Object | None:
+        now = live.get(workload)
+        there = now.get("status", {}).get("phase") == "Running" and sites_of(now) == [site]
+        return now if there else None
+
+    return look

@@ -5,26 +5,27 @@ KWOK's pods know no checkpoints: work that was moved runs for its whole time aga
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from tests.live import (
-    API,
+    ENDLESS,
     Apply,
     Ledger,
     Live,
     Object,
     Operator,
     condition,
+    cpu_prices,
+    events_of,
     job,
+    movable,
     path_of,
     reasons,
+    running_at,
     sites_of,
     wait_for,
 )
 
-ENDLESS = "1h"
 Create = Callable[[Object], Object]
 
 
@@ -35,48 +36,6 @@ def operator(live: Live) -> Iterator[Operator]:
     ) as operator:
         live.wait_sites("alpha", "beta")
         yield operator
-
-
-def movable(**spec: Any) -> dict[str, Any]:
-    """Work on CPUs alone, which any site could have, and which goes on from its checkpoints."""
-    runtime = {"checkpoint": {"interval": "1s"}, "duration": "6h"}
-    return {"chips": 0, "run_for": ENDLESS, "runtime": runtime, **spec}
-
-
-@contextmanager
-def cpu_prices(live: Live, **usd: float) -> Iterator[Callable[..., None]]:
-    """What an hour of a core costs at each site; may be set anew, and ends with the block."""
-
-    def charge(**usd: float | None) -> None:
-        for site, price in usd.items():
-            pricing = None if price is None else {"cpuHour": price}
-            live.hub.api.patch(f"{API}/computesites/{site}", {"spec": {"pricing": pricing}})
-
-    charge(**usd)
-    try:
-        yield charge
-    finally:
-        charge(**dict.fromkeys(usd))
-
-
-def running_at(live: Live, workload: Object, site: str) -> Callable[[], Object | None]:
-    def look() -> Object | None:
-        now = live.get(workload)
-        there = now.get("status", {}).get("phase") == "Running" and sites_of(now) == [site]
-        return now if there else None
-
-    return look
-
-
-def events_of(live: Live, workload: Object) -> dict[str, str]:
-    """The notes of its Events, by reason."""
-    namespace = workload["metadata"]["namespace"]
-    path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
-    return {
-        event["reason"]: event["note"]
-        for event in live.hub.api.get(path)["items"]
-        if event["regarding"]["uid"] == workload["metadata"]["uid"]
-    }
 
 
 def metric(operator: Operator, line: str) -> float:

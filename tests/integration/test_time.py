@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.live import Live, Operator, condition, job, wait_for
+from tests.live import (
+    Ledger,
+    Live,
+    Operator,
+    condition,
+    events_of,
+    job,
+    path_of,
+    reasons,
+    wait_for,
+)
 
 HOUR_S = 3
 POLICY = {
@@ -31,6 +41,7 @@ def operator(live: Live) -> Iterator[Operator]:
     with live.operator(
         TRADEWIND_PLANNING__SLOT_SECONDS=str(HOUR_S),
         TRADEWIND_PLANNING__REPLAN_SECONDS="1",
+        TRADEWIND_PLANNING__REBALANCE_SECONDS="1",
         TRADEWIND_TELEMETRY__FORECAST_STEP_SECONDS=str(HOUR_S),
     ) as operator:
         live.wait_sites("alpha", "beta")
@@ -97,3 +108,41 @@ def test_work_that_may_not_wait_starts_at_once(live: Live, namespace: str) -> No
     )  # fmt: skip
     done = live.wait_phase(workload, "Succeeded")
     assert [entry["reason"] for entry in done["status"]["history"]] == ["Placed"]
+
+
+def test_work_that_may_pause_stops_for_dirty_hours_and_goes_on_in_clean_ones(
+    live: Live, namespace: str
+) -> None:
+    wait_for(lambda: len(forecast(live)) > 24, "a day of forecast", limit_s=60)
+    wait_for(lambda: 0 < carbon(live) < 300, "clean hours", limit_s=90)
+    runtime = {
+        "duration": "30s",
+        "durationIs": "Mean",
+        "maxDelay": "70s",
+        "checkpoint": {"interval": "1s"},
+    }
+    with Ledger([live.members["beta"]]) as ledger:
+        workload = live.create(
+            job("tidal", namespace, site="beta", run_for="1h", policy="by-the-hour",
+                runtime=runtime)
+        )  # fmt: skip
+        live.wait_phase(workload, "Running", limit_s=90)
+        paused = live.wait_phase(workload, "Deferred", limit_s=90)
+        assert reasons(paused) == ["Placed", "Paused"]
+        assert condition(paused, "Placed")["reason"] == "Deferred"
+        status, decision = paused["status"], paused["status"]["decision"]
+        assert status["doneSeconds"] > 0
+        assert status["movedAt"]
+        assert "placements" not in status
+        assert decision["site"] == "beta"
+        assert time_of(decision["startAt"]) > time_of(decision["at"])
+        assert "a start now" in decision["message"]
+        assert not live.children("beta", workload)
+        dirty = carbon(live)
+        assert events_of(live, workload)["Paused"].startswith("waiting ")
+        again = live.wait_phase(workload, "Running", limit_s=90)
+        assert reasons(again) == ["Placed", "Paused", "Placed"]
+        assert again["status"]["epoch"] == 2
+        assert carbon(live) < dirty
+        assert ledger.seen[workload["metadata"]["uid"]] == 2
+    live.hub.api.delete(path_of(workload))

@@ -17,6 +17,7 @@ _COLUMNS: Final = (
     Column("USD/MS/H LATENCY", right=True),
     Column("USD/GIB MOVED", right=True),
     Column("USD/ACCELERATOR-H LOST", right=True),
+    Column("MOVES AT SAVING", right=True),
     Column("OWN TERMS"),
     Column("JURISDICTIONS", wide=True),
 )
@@ -46,6 +47,7 @@ def table(items: Sequence[dict[str, Any]]) -> Table:
                 f"{spec.latency_per_millisecond_hour:g}",
                 f"{spec.data_per_gib:g}",
                 f"{spec.move_per_accelerator_hour:g}",
+                f"{spec.rebalance.min_saving:.0%}" if spec.rebalance else NOTHING,
                 sentence([term.name for term in spec.terms]) or NOTHING,
                 sentence(spec.defaults.jurisdictions) or "any",
             ]

@@ -168,10 +168,12 @@ def test_explain_shows_a_policys_own_terms_after_the_engines() -> None:
 def test_policies_show_their_prices() -> None:
     policy = {
         "metadata": {"name": "greenest"},
-        "spec": {"carbonPerTonne": 1000, "terms": [
+        "spec": {"carbonPerTonne": 1000, "rebalance": {"minSaving": 0.1}, "terms": [
             {"name": "water", "query": "up", "pricePerUnit": 1}
         ]},
     }  # fmt: skip
-    header, row = policies.table([policy]).plain().splitlines()
+    still = {"metadata": {"name": "fastest"}, "spec": {"waitPerHour": 100}}
+    header, row, other = policies.table([policy, still]).plain().splitlines()
     assert header.startswith("NAME")
-    assert row.split() == ["greenest", "1000", "0", "0", "0", "0", "water"]
+    assert row.split() == ["greenest", "1000", "0", "0", "0", "0", "10%", "water"]
+    assert other.split() == ["fastest", "0", "100", "0", "0", "0", "-", "-"]
