@@ -390,14 +390,14 @@ def cpu_prices(live: Live, **usd: float) -> Iterator[Callable[..., None]]:
         charge(**dict.fromkeys(usd))
 
 
-def events_of(live: Live, workload: Object) -> dict[str, str]:
-    """The notes of its Events, by reason."""
-    namespace = workload["metadata"]["namespace"]
+def events_of(live: Live, about: Object, namespace: str = "") -> dict[str, str]:
+    """The notes of an object's Events, by reason."""
+    namespace = namespace or about["metadata"]["namespace"]
     path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
     return {
         event["reason"]: event["note"]
         for event in live.hub.api.get(path)["items"]
-        if event["regarding"]["uid"] == workload["metadata"]["uid"]
+        if event["regarding"]["uid"] == about["metadata"]["uid"]
     }
 
 

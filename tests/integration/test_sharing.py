@@ -16,6 +16,7 @@ from tests.live import (
     Live,
     Operator,
     condition,
+    events_of,
     job,
     path_of,
     reasons,
@@ -136,6 +137,11 @@ def test_a_spent_budget_places_nothing_new_and_says_so(
         ),
         "the queue to say that its budget is spent",
     )
+    queue = live.hub.api.get(f"{API}/computequeues/poor")
+    note = wait_for(
+        lambda: events_of(live, queue, "default").get("BudgetExceeded"), "the Event about the queue"
+    )
+    assert note.startswith("0.00 of 0 USD in ")
 
 
 def test_a_price_changed_by_kubectl_apply_changes_the_next_decision_and_the_what_if_knows(

@@ -124,10 +124,15 @@ class Parts:
             clock=clock,
         )
         self.accounts = QueueAccounts(store, self.accounting.book.spent)
-        self.queue_status = QueueStatusWriter(
-            outside.hub, store, self.accounts, may_write=outside.may_write, clock=clock
-        )
         self.events = EventRecorder(outside.hub, may_write=outside.may_write, clock=clock)
+        self.queue_status = QueueStatusWriter(
+            outside.hub,
+            store,
+            self.accounts,
+            may_write=outside.may_write,
+            clock=clock,
+            on_budget=self.events.budget,
+        )
         self.gauges = FederationGauges(
             store,
             self.accounting.book,

@@ -1,7 +1,8 @@
-"""Kubernetes Events about workloads, for `kubectl describe` and whoever collects them.
+"""Kubernetes Events, for `kubectl describe` and whoever collects them.
 
-Only what Tradewind does to running work makes one: such things are rare, and somebody will ask. An
-Event is a courtesy: history and conditions tell the same, so one that cannot be written is dropped.
+What Tradewind does to running work makes one, and a queue's budget that is nearly spent or spent:
+such things are rare, and somebody will ask. An Event is a courtesy: history and conditions tell the
+same, so one that cannot be written is dropped.
 """
 
 import asyncio
@@ -11,7 +12,9 @@ from collections.abc import Callable
 from datetime import UTC
 from typing import Any, Final
 
+from tradewind.api.fields import ObjectMeta
 from tradewind.api.names import API_VERSION
+from tradewind.api.queue import ComputeQueue
 from tradewind.base.aio import Clock
 from tradewind.base.errors import ApiError, SiteUnreachableError
 from tradewind.base.observe import get_logger
@@ -44,33 +47,46 @@ class EventRecorder:
 
     def evicted(self, record: Record, reason: str, message: str) -> None:
         """Running work was ended."""
-        metadata = record.model.metadata
+        self._note("AIWorkload", record.model.metadata, "Evict", reason, message)
+
+    def budget(self, queue: ComputeQueue, reason: str, message: str) -> None:
+        """A queue's budget is nearly spent, or spent."""
+        self._note("ComputeQueue", queue.metadata, "Account", reason, message, warns=True)
+
+    def _note(
+        self,
+        kind: str,
+        about: ObjectMeta,
+        action: str,
+        reason: str,
+        message: str,
+        *,
+        warns: bool = False,
+    ) -> None:
         now = self._clock.now().astimezone(UTC)
+        # Events about what has no namespace are where the API server wants them.
+        namespace = about.namespace or "default"
+        regarding = {"apiVersion": API_VERSION, "kind": kind, "name": about.name, "uid": about.uid}
+        if about.namespace:
+            regarding["namespace"] = about.namespace
         body = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {
                 # The API server checks this part by itself, as the name of an object.
-                "generateName": f"{metadata.name[:40].rstrip('-.')}-",
-                "namespace": metadata.namespace,
+                "generateName": f"{about.name[:40].rstrip('-.')}-",
+                "namespace": namespace,
             },
             "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": _CONTROLLER,
             "reportingInstance": platform.node()[:128] or "operator",
-            "action": "Evict",
+            "action": action,
             "reason": reason[:128],
-            "type": "Normal",
+            "type": "Warning" if warns else "Normal",
             "note": (message or reason)[:_NOTE_LIMIT],
-            "regarding": {
-                "apiVersion": API_VERSION,
-                "kind": "AIWorkload",
-                "namespace": metadata.namespace,
-                "name": metadata.name,
-                "uid": metadata.uid,
-            },
+            "regarding": regarding,
         }
-        path = f"/apis/events.k8s.io/v1/namespaces/{metadata.namespace}/events"
-        self._waiting.append((path, body))
+        self._waiting.append((f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", body))
         self._wake.set()
 
     async def run(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from tradewind.api.fields import Condition, MonthTotal, set_condition
+from tradewind.api.fields import Condition, MonthTotal, condition_of, set_condition
 from tradewind.api.names import API_VERSION, GROUP, MANAGER_STATUS, VERSION
 from tradewind.api.queue import ComputeQueue, QueueSpec, QueueStatus, QuotaUse
 from tradewind.base.aio import Clock
@@ -28,6 +28,10 @@ LOOK_S: Final = 1.0
 GATHER_S: Final = 1.0
 
 
+#: Told that a budget is nearly spent, or spent.
+OnBudget = Callable[[ComputeQueue, str, str], None]
+
+
 class QueueStatusWriter:
     """The queue of ComputeQueues whose status differs from what the hub holds.
 
@@ -37,6 +41,8 @@ class QueueStatusWriter:
         accounts: their sums.
         may_write: False while leadership is in doubt.
         clock: whose time counts.
+        on_budget: told once when a budget is nearly spent, and once when it is spent: the queue,
+            the condition's type, and its message.
     """
 
     def __init__(
@@ -47,10 +53,12 @@ class QueueStatusWriter:
         *,
         may_write: Callable[[], bool],
         clock: Clock,
+        on_budget: OnBudget = lambda *_: None,
     ) -> None:
         self._session = session
         self._store = store
         self._accounts = accounts
+        self._on_budget = on_budget
         self._may_write = may_write
         self._clock = clock
         self._written: dict[str, QueueStatus] = {}
@@ -95,6 +103,8 @@ class QueueStatusWriter:
                 raise
         else:
             self._written[name] = status
+            if (news := _news(before, status)) is not None:
+                self._on_budget(queue, news.type, news.message)
 
     async def _apply(self, queue: ComputeQueue, status: QueueStatus) -> None:
         body: dict[str, Any] = {
@@ -192,6 +202,15 @@ def _conditions(
             now=now,
         )
     return conditions
+
+
+def _news(before: QueueStatus, after: QueueStatus) -> Condition | None:
+    """The worse of the budget's conditions, if it has just come to hold."""
+    for kind in ("BudgetExceeded", "BudgetWarning"):
+        was, now = condition_of(before.conditions, kind), condition_of(after.conditions, kind)
+        if now is not None and now.status == "True":
+            return None if was is not None and was.status == "True" else now
+    return None
 
 
 def _spending(spec: QueueSpec, spent: MonthTotal) -> str:

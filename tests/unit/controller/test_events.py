@@ -8,6 +8,7 @@ import pytest
 from tests.clock import FakeClock, settle
 from tests.unit.controller import works
 
+from tradewind.api.queue import ComputeQueue
 from tradewind.base.aio import cancel_and_wait
 from tradewind.base.errors import ApiError
 from tradewind.controller.events import LIMIT, EventRecorder
@@ -24,7 +25,8 @@ class Hub:
 
     async def request(self, method: str, path: str, *, body: dict[str, Any]) -> bytes:
         await asyncio.sleep(0)
-        assert (method, path) == ("POST", "/apis/events.k8s.io/v1/namespaces/research/events")
+        namespace = body["metadata"]["namespace"]
+        assert (method, path) == ("POST", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events")
         if self.refuses:
             self.refuses -= 1
             raise ApiError(403, "Forbidden", "no")
@@ -56,6 +58,30 @@ async def test_names_are_ones_that_the_api_server_takes(name: str) -> None:
     assert NAME.fullmatch(prefix[:-1])
     assert body["regarding"]["name"] == name
     assert (body["reason"], body["note"]) == ("Preempted", "for eval")
+
+
+async def test_a_spent_budget_is_a_warning_about_the_queue() -> None:
+    hub = Hub()
+    events = EventRecorder(hub, may_write=lambda: True, clock=FakeClock())  # type: ignore[arg-type]
+    metadata = {"name": "research", "uid": "uid-q"}
+    queue = ComputeQueue.model_validate({"metadata": metadata, "spec": {}})
+    events.budget(queue, "BudgetExceeded", "12.00 of 10 USD")
+    task = asyncio.create_task(events.run())
+    await settle()
+    await cancel_and_wait(task)
+    (body,) = hub.bodies
+    assert (body["type"], body["reason"], body["note"]) == (
+        "Warning",
+        "BudgetExceeded",
+        "12.00 of 10 USD",
+    )
+    # The API server takes Events about what has no namespace here alone.
+    assert body["metadata"]["namespace"] == "default"
+    assert body["regarding"] == {
+        "apiVersion": "tradewind.dev/v1alpha1",
+        "kind": "ComputeQueue",
+        **metadata,
+    }
 
 
 async def test_an_event_that_is_refused_is_dropped_and_the_next_is_written() -> None:

@@ -179,12 +179,14 @@ class Scene(Books):
     def __init__(self, **spec: Any) -> None:
         super().__init__(**spec)
         self.clock, self.hub = FakeClock(), Hub()
+        self.told: list[tuple[str, str, str]] = []
         self.writer = QueueStatusWriter(
             self.hub,  # type: ignore[arg-type]
             self.store,
             self.accounts,
             may_write=lambda: True,
             clock=self.clock,
+            on_budget=lambda queue, *news: self.told.append((queue.metadata.name, *news)),
         )
 
     @property
@@ -241,3 +243,34 @@ async def test_a_budget_warns_at_four_fifths_and_says_when_it_is_spent(
         )
         if exceeded == "True":
             assert f"10.00 of {budget:g} USD" in found["BudgetExceeded"].message
+
+
+async def test_a_budget_that_crosses_a_line_is_told_once_for_each() -> None:
+    async with scene(budget={"monthlyUSD": 25}) as made:
+        made.run("a", started_at=START)
+        await made.rest()
+        assert made.told == []
+        made.run("b", started_at=START)
+        await made.rest()
+        works.take(made.store, "waits", queue="research")
+        await made.rest()
+        spent = "{} of 25 USD in 2026-11, what runs taken to its expected end"
+        warned = ("research", "BudgetWarning", spent.format("20.00"))
+        assert made.told == [warned]
+        made.run("c", started_at=START)
+        await made.rest()
+        assert made.told == [warned, ("research", "BudgetExceeded", spent.format("30.00"))]
+
+
+async def test_a_restart_tells_nothing_again() -> None:
+    async with scene(budget={"monthlyUSD": 10}) as first:
+        first.run("a", started_at=START)
+        await first.rest()
+        assert [news[1] for news in first.told] == ["BudgetExceeded"]
+        status = first.status
+    async with scene(budget={"monthlyUSD": 10}) as second:
+        known = second.store.queues["research"]
+        second.store.queues["research"] = known.model_copy(update={"status": status})
+        second.run("a", started_at=START)
+        await second.rest()
+        assert second.told == []
