@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import settings
-from tests.live import Apply, Live, Object, path_of, wait_for
+from tests.live import Apply, Live, Object
 
 from federation.federation import Federation
 from federation.spec import load_spec
@@ -79,8 +79,4 @@ def create(live: Live) -> Iterator[Callable[[Object], Object]]:
         return made[-1]
 
     yield run
-    for workload in made:
-        if live.hub.api.exists(path_of(workload)):
-            live.hub.api.delete(path_of(workload))
-    paths = [path_of(workload) for workload in made]
-    wait_for(lambda: not any(map(live.hub.api.exists, paths)), "the workloads to be gone")
+    live.remove(made)

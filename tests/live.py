@@ -217,6 +217,14 @@ class Live:
         """Merge a change into it."""
         return self.hub.api.patch(path_of(workload), change)
 
+    def remove(self, workloads: Sequence[Object]) -> None:
+        """Delete workloads and wait until they are gone, at their sites too; needs an operator."""
+        for workload in workloads:
+            if self.hub.api.exists(path_of(workload)):
+                self.hub.api.delete(path_of(workload))
+        paths = [path_of(workload) for workload in workloads]
+        wait_for(lambda: not any(map(self.hub.api.exists, paths)), "the workloads to be gone")
+
     def wait_phase(self, workload: Object, *phases: str, limit_s: float = 60.0) -> Object:
         """Wait until it is in one of these phases."""
 

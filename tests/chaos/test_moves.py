@@ -3,14 +3,11 @@
 Whatever was written last: each workload runs at its new site once, and nothing is left at the old.
 """
 
-from collections.abc import Callable
-
 import pytest
 from tests.live import (
     Apply,
     Ledger,
     Live,
-    Object,
     cpu_prices,
     job,
     movable,
@@ -34,7 +31,6 @@ def test_killed_while_work_leaves_a_draining_site(
     live: Live,
     namespace: str,
     apply: Apply,
-    create: Callable[[Object], Object],
     *,
     point: str,
     nth: int,
@@ -44,7 +40,8 @@ def test_killed_while_work_leaves_a_draining_site(
         with live.operator(**QUICK):
             live.wait_sites("alpha", "beta")
             made = [
-                create(job(f"w{n}", namespace, **movable(policy="swift"))) for n in range(WORKLOADS)
+                live.create(job(f"w{n}", namespace, **movable(policy="swift")))
+                for n in range(WORKLOADS)
             ]
             for workload in made:
                 wait_for(running_at(live, workload, "alpha"), "the work to run at alpha")
@@ -60,6 +57,7 @@ def test_killed_while_work_leaves_a_draining_site(
                 ]
                 left = {workload["metadata"]["name"]: live.children("alpha", workload)
                         for workload in made}  # fmt: skip
+                live.remove(made)
         finally:
             live.cli("uncordon", "alpha")
     lost = [one["metadata"]["name"] for one in moved if one["status"]["readyReplicas"] != 1]

@@ -138,12 +138,12 @@ def test_a_cordon_keeps_new_work_out_and_leaves_what_runs(
 
 
 def test_the_cool_down_outlives_the_operator(
-    live: Live, namespace: str, apply: Apply, create: Create, operator: Operator
+    live: Live, namespace: str, apply: Apply, operator: Operator
 ) -> None:
     """What another process moved is not moved back before its time, and after it is."""
     apply("PlacementPolicy", "calm", rebalance={"minSaving": 0.5, "cooldown": "1s"})
     with cpu_prices(live, alpha=1, beta=9) as charge:
-        workload = create(job("calm", namespace, **movable(policy="calm")))
+        workload = live.create(job("calm", namespace, **movable(policy="calm")))
         wait_for(running_at(live, workload, "alpha"), "the work to run where it is cheap")
         charge(alpha=9, beta=1)
         wait_for(running_at(live, workload, "beta"), "the work to move")
@@ -161,3 +161,4 @@ def test_the_cool_down_outlives_the_operator(
             apply("PlacementPolicy", "calm", rebalance={"minSaving": 0.5, "cooldown": "1s"})
             back = wait_for(running_at(live, workload, "alpha"), "the work to move back")
             assert reasons(back) == ["Placed", "Moved", "Placed", "Moved", "Placed"]
+            live.remove([workload])
