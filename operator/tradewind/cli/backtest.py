@@ -13,27 +13,20 @@ from rich.progress import Progress
 
 from tradewind.base.errors import ConfigurationError
 from tradewind.cli import answer
-from tradewind.cli.ask import Ask
+from tradewind.cli.ask import Ask, Measure
 from tradewind.cli.view import NOTHING, Cell, Column, Table, Tone
-from tradewind.telemetry.backtest import HORIZONS, Score, origins, score, walk
-from tradewind.telemetry.forecast import F64, MEMORY
+from tradewind.telemetry.backtest import HORIZONS, Errors, Score, origins, score, walk
+from tradewind.telemetry.forecast import MEMORY
 from tradewind.telemetry.history import regular
+from tradewind.telemetry.past import F64
 
 _HOUR_S: Final = 3600.0
-_COLUMNS: Final = (
-    Column("SERIES"),
-    Column("HOURS AHEAD", right=True),
-    Column("MAPE %", right=True),
-    Column("PERSISTENCE %", right=True),
-    Column("SEASONAL NAIVE %", right=True),
-    Column("BEATS BOTH"),
-    Column("WITHIN 10-90 %", right=True),
-    Column("ORIGINS", right=True, wide=True),
-)
 _MEAN: Final = "mean"
+#: Hours whose value is less than this share of the mean size decide a MAPE alone.
+_NEAR_ZERO: Final = 0.01
 
 
-def run(ask: Ask, path: Path, columns: Sequence[str], every: int) -> None:
+def run(ask: Ask, path: Path, columns: Sequence[str], every: int, measure: Measure) -> None:
     """Run the command.
 
     Raises:
@@ -50,7 +43,12 @@ def run(ask: Ask, path: Path, columns: Sequence[str], every: int) -> None:
     if ask.form.structured:
         answer.document(document(scores), ask.form)
     else:
-        answer.table(table(scores), ask.form)
+        answer.table(table(scores, measure), ask.form)
+        if measure is Measure.MAPE and (names := near_zero(found)):
+            answer.note(
+                f"{', '.join(names)}: a few values near zero, and the percentages of these, decide"
+                " the mean; --measure wape relates errors to the mean size instead"
+            )
 
 
 def read(path: Path, columns: Sequence[str]) -> dict[str, F64]:
@@ -129,43 +127,72 @@ def _scores(found: Mapping[str, F64], every: int) -> dict[str, Score]:
     return scores
 
 
+def near_zero(found: Mapping[str, F64]) -> list[str]:
+    """The series of which a mean of percentages says little."""
+    return [
+        name
+        for name, series in found.items()
+        if (np.abs(series) < _NEAR_ZERO * np.abs(series).mean()).any()
+    ]
+
+
 def mean(scores: Mapping[str, Score]) -> Score:
     """The mean over the series, each counting the same."""
+    many = list(scores.values())
 
-    def over(part: str) -> F64:
-        values: F64 = np.mean([getattr(one, part) for one in scores.values()], axis=0)
-        return values
+    def over(measure: Measure) -> Errors:
+        parts = [_errors(one, measure) for one in many]
+        return Errors(
+            model=np.mean([one.model for one in parts], axis=0),
+            persistence=np.mean([one.persistence for one in parts], axis=0),
+            seasonal=np.mean([one.seasonal for one in parts], axis=0),
+        )
 
     return Score(
-        origins=sum(one.origins for one in scores.values()),
-        model=over("model"),
-        persistence=over("persistence"),
-        seasonal=over("seasonal"),
-        coverage=over("coverage"),
+        origins=sum(one.origins for one in many),
+        mape=over(Measure.MAPE),
+        wape=over(Measure.WAPE),
+        coverage=np.mean([one.coverage for one in many], axis=0),
     )
 
 
-def table(scores: Mapping[str, Score]) -> Table:
+def table(scores: Mapping[str, Score], measure: Measure = Measure.MAPE) -> Table:
     """The mean by horizon, and each series if there are several."""
-    shown = Table(_COLUMNS)
+    shown = Table(
+        (
+            Column("SERIES"),
+            Column("HOURS AHEAD", right=True),
+            Column(f"{measure.upper()} %", right=True),
+            Column("PERSISTENCE %", right=True),
+            Column("SEASONAL NAIVE %", right=True),
+            Column("BEATS BOTH"),
+            Column("WITHIN 10-90 %", right=True),
+            Column("ORIGINS", right=True, wide=True),
+        )
+    )
     rows = {**scores, _MEAN: mean(scores)} if len(scores) > 1 else dict(scores)
     for name, one in rows.items():
+        errors = _errors(one, measure)
         for place, hours in enumerate(HORIZONS):
-            best = min(one.persistence[place], one.seasonal[place])
-            beats = one.model[place] < best
+            best = min(errors.persistence[place], errors.seasonal[place])
+            beats = errors.model[place] < best
             shown.rows.append(
                 [
                     name,
                     str(hours),
-                    _percent(one.model[place]),
-                    _percent(one.persistence[place]),
-                    _percent(one.seasonal[place]),
+                    _percent(errors.model[place]),
+                    _percent(errors.persistence[place]),
+                    _percent(errors.seasonal[place]),
                     Cell("yes", Tone.GOOD) if beats else Cell("no", Tone.WAITING),
                     _percent(100 * one.coverage[place]),
                     str(one.origins),
                 ]
             )
     return shown
+
+
+def _errors(one: Score, measure: Measure) -> Errors:
+    return one.mape if measure is Measure.MAPE else one.wape
 
 
 def _percent(value: float) -> str:
@@ -185,10 +212,16 @@ def _score(one: Score) -> dict[str, Any]:
     def plain(values: F64) -> list[float | None]:
         return [round(value, 4) if math.isfinite(value) else None for value in values.tolist()]
 
+    def errors(told: Errors) -> dict[str, Any]:
+        return {
+            "model": plain(told.model),
+            "persistence": plain(told.persistence),
+            "seasonalNaive": plain(told.seasonal),
+        }
+
     return {
         "origins": one.origins,
-        "mapePercent": plain(one.model),
-        "persistencePercent": plain(one.persistence),
-        "seasonalNaivePercent": plain(one.seasonal),
+        "mapePercent": errors(one.mape),
+        "wapePercent": errors(one.wape),
         "coverage": plain(one.coverage),
     }

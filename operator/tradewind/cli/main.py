@@ -18,6 +18,7 @@ from tradewind.cli.ask import (
     Ask,
     ContextFlag,
     KubeconfigFlag,
+    Measure,
     NamespaceFlag,
     OutputFlag,
     asks,
@@ -228,6 +229,9 @@ def forecast_backtest(
     every: Annotated[
         int, typer.Option(min=1, metavar="HOURS", help="Between two forecasts of the test.")
     ] = 29,
+    measure: Annotated[
+        Measure, typer.Option(help="Percentages of each value, or of the mean size of all.")
+    ] = Measure.MAPE,
 ) -> None:
     """Measure the forecast on a series of your own.
 
@@ -236,7 +240,7 @@ def forecast_backtest(
     """
     from tradewind.cli import backtest
 
-    backtest.run(ask, csv, column or [], every)
+    backtest.run(ask, csv, column or [], every, measure)
 
 
 @app.command()

@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from tradewind.telemetry.forecast import DAY, F64, MEMORY, predict
+from tradewind.telemetry.forecast import MEMORY, predict
+from tradewind.telemetry.past import DAY, F64
 
 HORIZONS: Final = (1, 6, 12, 24, 48)
 #: Steps between two origins: no divisor of a day, so that every hour of the day has its turn.
@@ -19,20 +20,31 @@ EVERY: Final = 29
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """Errors of one series, each (H,) in the order of the horizons.
+class Errors:
+    """How far forecasts were from the truth, percent, each (H,) in the order of the horizons."""
 
-    Attributes:
-        origins: at so many origins.
-        model, persistence, seasonal: mean absolute percentage error, percent. Values of 0 are left
-            out, for there is no percentage of them; NaN where nothing is left.
-        coverage: share of the values between the 10% and the 90% quantile; 0.8 is true.
-    """
-
-    origins: int
     model: F64
     persistence: F64
     seasonal: F64
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What came of one series.
+
+    Attributes:
+        origins: at so many origins.
+        mape: mean absolute percentage error. Values of 0 are left out, for there is no percentage
+            of them; NaN where nothing is left.
+        wape: mean absolute error as a share of the mean size of the values (weighted absolute
+            percentage error). An hour near zero weighs as any other, and not a thousand times as
+            much; NaN where all are 0.
+        coverage: (H,) share of the values between the 10% and the 90% quantile; 0.8 is true.
+    """
+
+    origins: int
+    mape: Errors
+    wape: Errors
     coverage: F64
 
 
@@ -63,16 +75,17 @@ def walk(series: F64, horizons: Sequence[int], every: int) -> Iterator[tuple[F64
 def score(walked: Sequence[tuple[F64, ...]]) -> Score:
     """The errors of a walk.
 
-    >>> one = np.array([10.0])
-    >>> score([(one, one * 1.1, one * 0.9, one * 1.2, one * 2, one / 2)]).model.round(6).tolist()
-    [10.0]
+    >>> one, ten = np.array([1.0]), np.array([10.0])
+    >>> walked = [(one, one * 3, one, one * 3, one, one), (ten, ten, one, ten, ten, ten)]
+    >>> found = score(walked)
+    >>> found.mape.model.round(1).tolist(), found.wape.model.round(1).tolist()
+    ([100.0], [18.2])
     """
     truth, model, low, high, stays, seasonal = np.array(walked).transpose(1, 0, 2)
     return Score(
         origins=len(walked),
-        model=_mape(truth, model),
-        persistence=_mape(truth, stays),
-        seasonal=_mape(truth, seasonal),
+        mape=Errors(*(_mape(truth, told) for told in (model, stays, seasonal))),
+        wape=Errors(*(_wape(truth, told) for told in (model, stays, seasonal))),
         coverage=((low <= truth) & (truth <= high)).mean(axis=0),
     )
 
@@ -83,3 +96,10 @@ def _mape(truth: F64, told: F64) -> F64:
     share = np.abs(told - truth) / np.where(counts, np.abs(truth), 1.0)
     found: F64 = np.where(counts, share, 0.0).sum(axis=0)
     return 100 * found / np.where(counts.any(axis=0), counts.sum(axis=0), np.nan)
+
+
+def _wape(truth: F64, told: F64) -> F64:
+    """(H,) mean absolute error of (O, H), as a percentage of the mean size."""
+    size = np.abs(truth).mean(axis=0)
+    found: F64 = 100 * np.abs(told - truth).mean(axis=0) / np.where(size > 0, size, np.nan)
+    return found

@@ -1,34 +1,31 @@
-"""What comes next, from a signal's own past: seasonal profile, latest error, then what is learnt.
+"""What comes next, from a signal's own past (`past.py`), in the way that has served best lately.
 
-Pure. For each horizon h the forecast has three layers, each of which corrects the one before:
+Pure. Errors grow with some signals (carbon intensity that is three times as high varies three times
+as much) and not with others; prices fall to zero and below; load has days on which it just stays.
+So each horizon is foretold in several ways, and that one is taken whose forecasts were nearest to
+the truth in the same history, newer errors weighing more. The ways: the signal as it is, and its
+inverse hyperbolic sine, which is a logarithm far from zero and straight near it, for two notions of
+near; for the next hours each of these also drawn back to the last value.
 
-1. the profile: the same hour of the days before, newer days weighing more (`DECAY` a day);
-2. the latest error: how far the signal now is from its own profile, fading by `FADE` a step;
-3. a ridge regression on what the first two left over in the history: latest slopes, yesterday,
-   last week, the day's mean against the week's. Half of its correction is taken (`TRUST`), since it
-   is learnt from four weeks: on real carbon intensity, whole corrections were worse from a day on.
+Quantiles are those of the errors that the same forecast would have made in the history, by horizon;
+docs/forecasts.md has their coverage.
 
-All of it is fitted anew at each call, on the history alone. A signal that is always above zero is
-handled by its logarithm, so that errors are relative. Quantiles are those of the errors that the
-same forecast would have made in the history, by horizon; docs/forecasts.md has their coverage.
-
-Ridge: Hoerl and Kennard, "Ridge Regression: Biased Estimation for Nonorthogonal Problems",
-Technometrics 12 (1970). The figures below were chosen on hourly carbon intensity of 16 grid zones;
-`tradewind forecast-backtest` measures them on any series.
+Inverse hyperbolic sine: Burbidge, Magee and Robb, "Alternative Transformations to Handle Extreme
+Values of the Dependent Variable", JASA 83 (1988); on electricity prices: Uniejewski, Weron and
+Ziel, "Variance Stabilizing Transformations for Electricity Spot Price Forecasting", IEEE
+Transactions on Power Systems 33 (2018). The figures below were chosen on hourly carbon intensity of
+16 grid zones and day-ahead prices of 10; `tradewind forecast-backtest` measures any series.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-F64: TypeAlias = npt.NDArray[np.float64]
-I64: TypeAlias = npt.NDArray[np.int64]
+from tradewind.telemetry.past import DAY, F64, FADE, WEEK, Ahead, Past
 
-DAY: Final = 24
-WEEK: Final = 7 * DAY
 #: Steps of history that are looked at: four weeks.
 MEMORY: Final = 28 * DAY
 #: Less than two days have no profile.
@@ -36,13 +33,20 @@ LEAST: Final = 2 * DAY
 #: The furthest step that is forecast.
 HORIZONS: Final = 48
 
-DECAY: Final = 0.8
-FADE: Final = 0.97
-RIDGE: Final = 200.0
-TRUST: Final = 0.5
-#: Fewer rows than this teach nothing that the profile does not know.
-LEAST_ROWS: Final = 96
-#: Errors are kept from the fit by this share: in-sample errors are smaller than those to come.
+#: Where the inverse hyperbolic sine bends, as shares of the median size.
+BENDS: Final = (0.3, 0.03)
+#: Errors are judged relative to the value with this share of the median size on top: hours with
+#: values near zero would else decide alone.
+FLOOR: Final = 0.3
+#: An error counts half as much as one that is so many steps younger.
+HALF_LIFE: Final = 100
+#: So many steps ahead, habits may count less than how the signal is: forecasts are also tried drawn
+#: back by these shares of the way to the last value.
+NEAR: Final = 5
+HELD: Final = (0.5, 1.0)
+#: A forecast is no further outside of what was seen than this share of the range that was seen.
+BEYOND: Final = 1.0
+#: Errors to come are larger by this share than those of the history.
 WIDENING: Final = 1.15
 LOW, HIGH = 0.1, 0.9
 #: The same quantiles of a normal distribution with the spread of the scaled history, which is 1.
@@ -76,78 +80,71 @@ def predict(history: F64, horizons: Sequence[int] = range(1, HORIZONS + 1)) -> B
     seen = history[-MEMORY:]
     if len(seen) < LEAST:
         return None
-    positive = bool(seen.min() > 0)
-    scaled = np.log(seen) if positive else seen
-    center, spread = float(scaled.mean()), float(scaled.std())
-    if spread <= 1e-9 * max(1.0, abs(center)):
+    size = float(np.median(np.abs(seen)))
+    bends = [math.inf, *(share * size for share in BENDS if size > 0)]
+    scales = [scale for bend in bends if (scale := _Scale(seen, bend)).moves]
+    if not scales:
         same = np.full(len(horizons), float(seen[-1]))
         return Bands(same, same, same)
-    past = _Past((scaled - center) / spread)
-    bands: F64 = np.array([past.ahead(steps) for steps in horizons]) * spread + center
-    if positive:
-        bands = np.exp(bands)
+    bands: F64 = np.array([_best(seen, scales, steps) for steps in horizons])
     return Bands(bands[:, 0], bands[:, 1], bands[:, 2])
 
 
-class _Past:
-    """A scaled history, and what it says of each horizon."""
+class _Scale:
+    """A history on one scale, of mean 0 and spread 1 there.
 
-    def __init__(self, x: F64) -> None:
-        self._x = x
-        self._sums = np.concatenate([[0.0], np.cumsum(x)])
+    Args:
+        seen: (N,) the history.
+        bend: values beyond it are on a logarithm, smaller ones are not; infinite: none are.
 
-    def ahead(self, steps: int) -> tuple[float, float, float]:
-        """The value so many steps after the last, with its quantiles; scaled."""
-        x, newest = self._x, len(self._x) - 1
-        back = -(-steps // DAY)  # days from the target to the newest of its hour that is known
-        days = min(7, (len(x) + steps - 1) // DAY - back, len(x) // DAY - 1)
-        weekly = len(x) > WEEK + DAY
-        first = max(DAY * days, DAY * (back + days - 1) - steps, (WEEK if weekly else 0))
-        origins = np.arange(min(first, newest), newest + 1)
-        targets = origins + steps
-        base, profile = self._base(origins, steps, back, days)
-        taught = targets <= newest
-        missed = x[targets[taught]] - base[taught]
-        if weekly and len(missed) >= LEAST_ROWS:
-            clues = self._clues(origins, targets, profile, back)
-            learnt = TRUST * (clues @ _ridge(clues[taught], missed))
-            base, missed = base + learnt, missed - learnt[taught]
-        value = float(base[-1])
-        low, high = _errors(missed, steps)
-        return value, value + min(0.0, low), value + max(0.0, high)
+    Attributes:
+        moves: False if all of it is the same, but for rounding; nothing else can be asked then.
+        x: (N,) the scaled history.
+        past: what it says.
+    """
 
-    def _base(self, origins: I64, steps: int, back: int, days: int) -> tuple[F64, F64]:
-        """Profile at the targets with the latest error on top, and the profile alone."""
-        x = self._x
-        weights = DECAY ** np.arange(days)
-        weights /= weights.sum()
-        ages = DAY * np.arange(days)
-        profile: F64 = x[(origins + steps - DAY * back)[:, None] - ages] @ weights
-        usual = x[(origins - DAY)[:, None] - ages] @ weights
-        base: F64 = profile + FADE**steps * (x[origins] - usual)
-        return base, profile
+    def __init__(self, seen: F64, bend: float) -> None:
+        self._bend = bend
+        scaled = self._to(seen)
+        self._center, spread = float(scaled.mean()), float(scaled.std())
+        self.moves = spread > 1e-9 * max(1.0, abs(self._center))
+        self._spread = spread if self.moves else 1.0
+        low, high = float(seen.min()), float(seen.max())
+        beyond = BEYOND * (high - low)
+        self._ends = self._to(np.array([low - beyond, high + beyond]))
+        self.x: F64 = (scaled - self._center) / self._spread
+        self.past = Past(self.x)
 
-    def _clues(self, origins: I64, targets: I64, profile: F64, back: int) -> F64:
-        """(O, K) what may tell how the base will err; nothing in it is newer than the origin."""
-        x, sums = self._x, self._sums
-        day = (sums[origins + 1] - sums[origins + 1 - DAY]) / DAY
-        week = (sums[origins + 1] - sums[origins + 1 - WEEK]) / WEEK
-        return np.stack(
-            [
-                x[origins] - profile,
-                x[origins] - x[origins - 1],
-                x[origins - 1] - x[origins - 2],
-                x[origins] - x[origins - DAY],
-                x[origins - DAY] - x[origins - DAY - 1],
-                x[targets - DAY * back] - profile,
-                x[targets - DAY * (back + 1)] - profile,
-                x[targets - WEEK] - profile,
-                profile,
-                day - profile,
-                day - week,
-            ],
-            axis=1,
-        )
+    def unscaled(self, told: F64) -> F64:
+        """Forecasts in the signal's own unit."""
+        scaled = np.clip(told * self._spread + self._center, *self._ends)
+        return scaled if math.isinf(self._bend) else self._bend * np.sinh(scaled)
+
+    def _to(self, values: F64) -> F64:
+        return values if math.isinf(self._bend) else np.arcsinh(values / self._bend)
+
+
+def _best(seen: F64, scales: Sequence[_Scale], steps: int) -> tuple[float, float, float]:
+    """Value, low and high of one horizon, in the way that has served it best."""
+    tried = [(scale, scale.past.ahead(steps)) for scale in scales]
+    if steps <= NEAR:
+        tried += [(scale, scale.past.held(told, by)) for scale, told in tried for by in HELD]
+    scale, ahead = min(tried, key=lambda one: _error(seen, *one))
+    low, high = _errors(scale.x[ahead.targets] - ahead.told, steps)
+    told = np.array([ahead.value, ahead.value + min(0.0, low), ahead.value + max(0.0, high)])
+    value, low, high = scale.unscaled(told).tolist()
+    return value, low, high
+
+
+def _error(seen: F64, scale: _Scale, ahead: Ahead) -> float:
+    """How far the forecasts of this horizon were from the truth; 0 if there was none."""
+    if not len(ahead.targets):
+        return 0.0
+    truth = seen[ahead.targets]
+    size = np.abs(truth) + FLOOR * float(np.median(np.abs(seen)))
+    missed = np.abs(scale.unscaled(ahead.told) - truth) / np.where(size > 0, size, 1.0)
+    weights = 0.5 ** ((ahead.targets[-1] - ahead.targets) / HALF_LIFE)
+    return float(np.average(missed, weights=weights))
 
 
 def _errors(missed: F64, steps: int) -> tuple[float, float]:
@@ -161,9 +158,3 @@ def _errors(missed: F64, steps: int) -> tuple[float, float]:
     guessed = NORMAL_BAND * np.sqrt(1 - FADE ** (2 * steps))
     low, high = known * WIDENING * found + (1 - known) * guessed
     return float(low), float(high)
-
-
-def _ridge(clues: F64, missed: F64) -> F64:
-    """(K,) weights of the clues that tell best what was missed, kept small."""
-    gram = clues.T @ clues + RIDGE * np.eye(clues.shape[1])
-    return np.asarray(np.linalg.solve(gram, clues.T @ missed), np.float64)

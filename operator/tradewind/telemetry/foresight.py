@@ -22,9 +22,10 @@ from typing import Final
 import numpy as np
 
 from tradewind.api.site import PrometheusSpec
-from tradewind.telemetry.forecast import F64, HORIZONS, MEMORY, predict
+from tradewind.telemetry.forecast import HORIZONS, MEMORY, predict
 from tradewind.telemetry.history import regular
 from tradewind.telemetry.outlook import SignalForecast
+from tradewind.telemetry.past import F64
 from tradewind.telemetry.poll import OWN
 from tradewind.telemetry.prometheus import Line, Prometheus, PrometheusError, Sample
 from tradewind.telemetry.queries import FORECASTS, fill, history_query, tagged

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from tradewind.telemetry.forecast import DAY, F64
+from tradewind.telemetry.past import DAY, F64
 
 #: A longer gap is filled from the day before rather than by a straight line.
 STRAIGHT_STEPS: Final = 3

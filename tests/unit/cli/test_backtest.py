@@ -37,9 +37,23 @@ def test_json_holds_the_errors_of_each_horizon(csv: Path) -> None:
     told = json.loads(done.stdout)
     assert list(told["series"]) == ["DE"]
     assert told["mean"] == told["series"]["DE"]
-    model, stays = told["mean"]["mapePercent"], told["mean"]["persistencePercent"]
-    assert len(model) == 5
-    assert all(a < b for a, b in zip(model, stays, strict=True))
+    for measure in ("mapePercent", "wapePercent"):
+        model, stays = told["mean"][measure]["model"], told["mean"][measure]["persistence"]
+        assert len(model) == 5
+        assert all(a < b for a, b in zip(model, stays, strict=True))
+
+
+def test_who_has_values_near_zero_is_told_of_the_measure_that_bears_them(
+    csv: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "prices.csv"
+    header, first, *rest = csv.read_text().splitlines()
+    path.write_text("\n".join([header, first, *rest[:-1], rest[-1].split(",")[0] + ",0.01,300"]))
+    done = CliRunner().invoke(app, ["forecast-backtest", "--csv", str(path)])
+    assert done.stderr.splitlines()[-1].startswith("FR: a few values near zero")
+    done = CliRunner().invoke(app, ["forecast-backtest", "--csv", str(path), "--measure", "wape"])
+    assert "near zero" not in done.stderr
+    assert done.stdout.splitlines()[0].split()[3:5] == ["WAPE", "%"]
 
 
 @pytest.mark.parametrize(

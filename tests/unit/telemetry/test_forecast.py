@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradewind.telemetry import backtest, forecast, history
+from tradewind.telemetry import backtest, forecast, history, past
 from tradewind.telemetry.backtest import HORIZONS, score, walk
-from tradewind.telemetry.forecast import DAY, LEAST, MEMORY, predict
+from tradewind.telemetry.forecast import LEAST, MEMORY, predict
 from tradewind.telemetry.history import regular
+from tradewind.telemetry.past import DAY, WEEK, Past
 
 
 def grid_like(weeks: int, *, seed: int = 1) -> np.ndarray:
@@ -28,16 +29,52 @@ def grid_like(weeks: int, *, seed: int = 1) -> np.ndarray:
 
 
 def test_examples_in_the_docs_hold() -> None:
-    for module in (forecast, history, backtest):
+    for module in (forecast, past, history, backtest):
         assert doctest.testmod(module).failed == 0
 
 
-@pytest.mark.parametrize("shift", [0.0, -350.0], ids=["above zero", "around zero"])
-def test_it_beats_persistence_and_seasonal_naive_at_each_horizon(shift: float) -> None:
-    walked = list(walk(grid_like(20) + shift, HORIZONS, 13))
-    truth, model, _, _, stays, seasonal = np.array(walked).transpose(1, 0, 2)
-    errors = [np.abs(told - truth).mean(axis=0) for told in (model, stays, seasonal)]
-    assert (errors[0] < np.minimum(errors[1], errors[2])).all(), errors
+def price_like(weeks: int) -> np.ndarray:
+    """A made-up price: what the grid would have, dear evenings, and nothing on sunny noons."""
+    random = np.random.default_rng(2)
+    hours = np.arange(weeks * 7 * DAY)
+    level = np.exp(0.15 * np.repeat(random.normal(size=weeks * 7), DAY))
+    sun = np.maximum(0, np.sin(np.pi * (hours % DAY - 6) / 12))
+    sunny = np.repeat(random.uniform(0.5, 1.4, weeks * 7), DAY)
+    evening = np.exp(-0.5 * ((hours % DAY - 19) / 2) ** 2)
+    made = 60 * level * (1 + 2 * evening) - 60 * sunny * sun + random.normal(0, 2, len(hours))
+    return np.maximum(-5, made)
+
+
+SERIES = {
+    "above zero": grid_like(20),
+    "around zero": grid_like(20) - 350,
+    "prices that fall to zero and below": price_like(20),
+}
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_it_beats_persistence_and_seasonal_naive_at_each_horizon(name: str) -> None:
+    found = score(list(walk(SERIES[name], HORIZONS, 13))).wape
+    assert (found.model < np.minimum(found.persistence, found.seasonal)).all(), found
+
+
+def test_what_has_no_habits_is_hardly_told_worse_than_that_it_stays() -> None:
+    load = 0.5 + 0.1 * np.tanh(np.cumsum(np.random.default_rng(3).normal(0, 0.05, 20 * WEEK)))
+    found = score(list(walk(load, (1, 2, 3), 13))).wape
+    assert (found.model < 1.05 * found.persistence).all(), found
+
+
+def test_nobody_is_judged_by_what_it_was_fitted_to() -> None:
+    noise = np.random.default_rng(4).normal(size=4 * WEEK)
+    noise = (noise - noise.mean()) / noise.std()
+    ahead = Past(noise).ahead(1)
+    fitted = np.var(noise[ahead.targets] - ahead.told)
+    changed = noise.copy()
+    changed[-WEEK:] = np.random.default_rng(5).permutation(changed[-WEEK:])
+    other = Past(changed).ahead(1)
+    early = ahead.targets < 2 * WEEK  # told by weights of the later half alone, which has changed
+    assert not np.allclose(ahead.told[early], other.told[early])
+    assert fitted > 1  # noise cannot be told; a fit that judges itself would say less
 
 
 def test_four_values_of_five_lie_between_the_quantiles() -> None:
