@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def main() -> int:
     """Run the cases; 0 if all ran."""
     parser = argparse.ArgumentParser(prog="python -m bench.simulation", description=__doc__)
     parser.add_argument("data", type=Path, help="folder with the traces")
-    parser.add_argument("--only", help="cases whose names begin so")
+    parser.add_argument("--only", default="*", help="cases by a pattern: openb, gaia*")
     asked = parser.parse_args()
     if missing := [name for name in FILES.values() if not (asked.data / name).is_file()]:
         sys.stderr.write(f"{asked.data} has no {', '.join(missing)}; see docs/benchmarks.md\n")
@@ -103,7 +104,7 @@ def main() -> int:
     OUT.mkdir(exist_ok=True)
     told: dict[str, Any] = {}
     for case in CASES:
-        if not case.name.startswith(asked.only or ""):
+        if not fnmatchcase(case.name, asked.only):
             continue
         began = time.perf_counter()
         answer = _run(case, asked.data)

@@ -3,8 +3,9 @@
 Going on now is compared with every later start of the same work at the same place, by the costs
 that its placing was decided by (`cost.py`, `stopping.py`): what is behind it is spent either way,
 and a memoryless rest is as long as the whole was. It pauses when waiting saves more than what the
-stop loses: the run time since its last checkpoint, at what an hour costs there, and at the policy's
-price of a lost accelerator hour. Placement then looks for its next start as for any other work.
+stop loses: the run time since its last checkpoint and the time to restart, at what an hour costs
+there, and at the policy's price of a lost accelerator hour. Placement then looks for its next start
+as for any other work.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -78,7 +79,7 @@ def _pauses(
         totals = [cost.total[place] for cost in costs]
         best = min(range(len(totals)), key=lambda t: (totals[t], t))
         saves = totals[0] - totals[best]
-        if saves > _loss_usd(work, part, found, place, now):
+        if saves > _loss_usd(work, part, found, place, evaluator):
             yield Eviction(
                 uid=work.uid,
                 site=part.site,
@@ -104,12 +105,14 @@ def _place(found: Evaluation, part: CurrentPart, evaluator: Evaluator) -> int | 
 
 
 def _loss_usd(
-    work: WorkloadView, part: CurrentPart, found: Evaluation, place: int, now: datetime
+    work: WorkloadView, part: CurrentPart, found: Evaluation, place: int, evaluator: Evaluator
 ) -> float:
     """What a stop now loses, USD."""
-    interval_s = work.runtime.checkpoint_s or 0.0
-    ran_s = 0.0 if part.started_at is None else max(0.0, (now - part.started_at).total_seconds())
-    lost_h = (ran_s % interval_s if interval_s > 0 else 0.0) / 3600
+    interval_s, ran_s = work.runtime.checkpoint_s or 0.0, 0.0
+    if part.started_at is not None:
+        ran_s = max(0.0, (evaluator.now - part.started_at).total_seconds())
+    lost_s = ran_s % interval_s if interval_s > 0 else 0.0
+    lost_h = (lost_s + evaluator.config.restart_s) / 3600
     hour_usd = float(found.costs.total[place]) / max(1.0, float(found.costs.run_s[place])) * 3600
     price = price_or_zero(found.policy.move_per_accelerator_hour)
     return lost_h * (hour_usd + price * float(found.takes.units[place]))

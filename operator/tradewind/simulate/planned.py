@@ -1,9 +1,10 @@
 """Tradewind itself, in the simulator: every decision is the engine's (`placement.engine`).
 
 A cycle is planned when work arrives, when room comes free for work that waits, when a start that
-was put off is due, and every hour, because signals and forecasts change then. Between the hours
-only what is new is given to `plan()`: nothing is held back for deferred work, so that its being
-there would change nothing for the others.
+was put off is due, and every hour, because signals and forecasts change then: what runs is looked
+over for pauses and, where the policy has `rebalance`, for moves. Between the hours only what is new
+is given to `plan()`: nothing is held back for deferred work, so that its being there would change
+nothing for the others. What is stopped is gone at once, and placed again at the same moment.
 """
 
 from collections.abc import Iterable
@@ -38,6 +39,7 @@ class Planned:
         }
         self._remembered: dict[int, dict[str, Any]] = {}
         self._deferred: set[int] = set()
+        self._moving: dict[int, SiteName] = {}
         self._waiting: dict[int, None] = {}
         self._running: dict[int, None] = {}
         self._tick_s = -1.0
@@ -59,6 +61,7 @@ class Planned:
                     desk.fleet,
                     [self._view(index, desk) for index in asked],
                     [self._view(index, desk) for index in watched],
+                    rebalance=hourly,
                 ),
                 self._lens.at(moment.now_s),
             )
@@ -82,14 +85,20 @@ class Planned:
         return [index for index in self._running if desk.jobs[index].job.checkpoint_s is not None]
 
     def _view(self, index: int, desk: Desk) -> WorkloadView:
-        return self._lens.workload(desk.jobs[index], **self._remembered.get(index, {}))
+        more = self._remembered.get(index, {})
+        if index in self._moving:
+            more = {**more, "moving": True, "nominated_site": self._moving[index]}
+        return self._lens.workload(desk.jobs[index], **more)
 
     def _carry_out(self, found: Plan, now_s: float) -> Iterable[Action]:
         for eviction in found.evictions:
+            if eviction.target is not None:
+                self._moving[int(eviction.uid)] = eviction.target
             yield Stop(int(eviction.uid), eviction.reason)
         for assignment in found.assignments:
             index = int(assignment.uid)
             self._forget(index)
+            self._moving.pop(index, None)
             self._running[index] = None
             yield Start(index, self._places[assignment.site, assignment.class_name])
         for waiting in found.waiting:

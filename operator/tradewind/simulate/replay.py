@@ -31,7 +31,8 @@ class Run:
         job: index of the job.
         place: where.
         start_s, end_s: seconds of simulated time.
-        lost_s: of the run time, what was behind the last checkpoint when it was stopped.
+        lost_s: of the run time, what brought no progress: what was behind the last checkpoint
+            when it was stopped, and restarting.
         ended_by: `done`, or the reason of the stop.
     """
 
@@ -217,7 +218,7 @@ class Replay:
             return  # stopped before its end
         state.finished = True
         self._ended += 1
-        self._leave(state, moment, "done", 0.0)
+        self._leave(state, moment, "done", self._restart_s(state))
 
     def _leave(self, state: Progress, moment: Moment, reason: str, lost_s: float) -> None:
         place = state.place
@@ -257,19 +258,25 @@ class Replay:
         state.place, state.bound, state.since_s = place, bound, now_s
         state.epoch += 1
         left_s = (state.job.length_s - state.done_s) * self._world.stretch(state.job, place)
-        self._push(now_s + left_s, _Kind.END, (state.index, state.epoch))
+        ends_s = now_s + self._restart_s(state) + left_s
+        self._push(ends_s, _Kind.END, (state.index, state.epoch))
         return True
+
+    def _restart_s(self, state: Progress) -> float:
+        """How long the present run makes no progress at first: it was stopped before."""
+        return self._world.config.restart_s if state.epoch > 1 else 0.0
 
     def _stop(self, moment: Moment, state: Progress, reason: str) -> None:
         if state.place is None:
             return
         stretch = self._world.stretch(state.job, state.place)
-        ran_s = (moment.now_s - state.since_s) / stretch
+        whole_s = moment.now_s - state.since_s
+        ran_s = max(0.0, whole_s - self._restart_s(state)) / stretch
         interval_s = state.job.checkpoint_s
         kept_s = 0.0 if interval_s is None else ran_s
         if interval_s:
-            kept_s = int((ran_s + _NOTHING_S) / interval_s) * interval_s
-        state.done_s += min(kept_s, ran_s)
+            kept_s = min(ran_s, int((ran_s + _NOTHING_S) / interval_s) * interval_s)
+        state.done_s += kept_s
         state.stopped_s = moment.now_s
-        self._leave(state, moment, reason, max(0.0, ran_s - kept_s) * stretch)
+        self._leave(state, moment, reason, max(0.0, whole_s - kept_s * stretch))
         moment.stopped.append(state.index)

@@ -93,6 +93,7 @@ class Scenario(Strict):
     Args:
         start: when simulated time begins; series have to hold it.
         hours: of the series that are read; None: all.
+        restart: from the start of work that was stopped until it makes progress again.
         forecast_hours: how far ahead forecasts reach.
         sites: where work may run.
         nodes_from: nodes for all sites together.
@@ -105,6 +106,7 @@ class Scenario(Strict):
     start: Timestamp = _EPOCH
     hours: float | None = Field(None, gt=0)
     forecast_hours: int = Field(96, ge=1, le=9000)
+    restart: Duration = EngineConfig().restart_s
     sites: tuple[SimulatedSite, ...] = Field(min_length=1)
     nodes_from: NodeFile | None = None
     accelerators: dict[str, AcceleratorClassSpec] = Field(default_factory=dict)
@@ -124,7 +126,7 @@ class Scenario(Strict):
     def config(self) -> EngineConfig:
         """How the engine plans here."""
         given = self.power.model_dump(exclude_none=True)
-        return EngineConfig(**given)
+        return EngineConfig(restart_s=self.restart, **given)
 
 
 def read_scenario(file: Path) -> Scenario:

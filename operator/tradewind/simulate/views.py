@@ -75,8 +75,18 @@ class Lens:
         fleet: Iterable[SiteNodes],
         pending: Iterable[WorkloadView],
         running: Iterable[WorkloadView] = (),
+        *,
+        rebalance: bool = False,
     ) -> Snapshot:
-        """All that is known at a time."""
+        """All that is known at a time.
+
+        Args:
+            now_s: the time.
+            fleet: what is free.
+            pending: what is to be placed.
+            running: what may be stopped.
+            rebalance: look for moves among it.
+        """
         self._serial += 1
         self._look(now_s)
         return Snapshot(
@@ -85,6 +95,7 @@ class Lens:
             running=tuple(running),
             policies=self._policies,
             catalog=self._world.catalog,
+            rebalance=rebalance,
             serial=self._serial,
         )
 

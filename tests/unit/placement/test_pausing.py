@@ -107,10 +107,16 @@ def test_a_price_on_waiting_keeps_it_running() -> None:
 
 
 def test_it_does_not_pause_when_the_stop_loses_more_than_it_saves() -> None:
-    # Half an hour is behind the last checkpoint of a run that saves less by waiting.
-    slight = power(500.0, 500.0, *[480.0] * 30)
-    assert pauses(slight, running(mean(), ran_h=2)) == ["Paused"]
-    assert pauses(slight, running(mean(checkpoint_s=H), ran_h=2.5)) == []
+    # The machines are the site's own: a stop loses energy alone, and five minutes of it restarting.
+    prices = CARBON.model_copy(update={"move_per_accelerator_hour": 0.0})
+    owned = power(500.0, 500.0, *[400.0] * 30).charges(h100=0, cpu=0, memory=0)
+    assert pauses(owned, running(mean(), ran_h=2), prices) == ["Paused"]
+    # Half an hour more is behind the last checkpoint.
+    assert pauses(owned, running(mean(checkpoint_s=H), ran_h=2.5), prices) == []
+    # A saving too small for the restart; and one too small for rented machines that do nothing.
+    slight = power(500.0, 500.0, *[490.0] * 30).charges(h100=0, cpu=0, memory=0)
+    assert pauses(slight, running(mean(), ran_h=2), prices) == []
+    assert pauses(owned.charges(h100=5), running(mean(), ran_h=2), prices) == []
 
 
 def test_an_unknown_length_looks_at_the_hours_that_follow_more_than_at_later_ones() -> None:

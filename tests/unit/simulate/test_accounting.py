@@ -1,6 +1,7 @@
 """What runs take, against figures worked out by hand, and what is conserved whatever happens."""
 
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.simulate.worlds import CARBON_ONLY, HOUR, job, replayed, windows, world
 
-from tradewind.api.policy import PolicySpec
+from tradewind.api.policy import PolicySpec, Rebalance
 from tradewind.simulate.fleet import build_fleet
 from tradewind.simulate.jobs import Job
 from tradewind.simulate.meter import meter
-from tradewind.simulate.replay import Action, Desk, Moment, Replay, Start, Stop, Wake
+from tradewind.simulate.planned import Planned
+from tradewind.simulate.replay import Action, Chooser, Desk, Moment, Replay, Start, Stop, Wake
 from tradewind.simulate.rules import at_random, lowest_carbon, run_at_home
 from tradewind.simulate.scenario import Scenario
 from tradewind.simulate.series import SeriesFile
@@ -134,6 +136,13 @@ def test_a_stop_loses_what_is_behind_the_last_checkpoint() -> None:
     assert found.outcomes[0].wait_s == 0
 
 
+def test_a_restart_takes_its_time_and_makes_no_progress() -> None:
+    made = world([100.0] * 24, [300.0] * 24, restart="15m")
+    found = replayed(StopOnce(2.5 * HOUR), made, [job(length_s=4 * HOUR, checkpoint_s=HOUR)])
+    assert windows(found) == [(0, 2.5), (2.5, 4.75)]
+    assert found.lost_hours == pytest.approx(0.75)
+
+
 class Hopeful:
     """Starts everything at once, room or not, and what found none when room comes free."""
 
@@ -203,28 +212,38 @@ JOBS = st.lists(
     min_size=1,
     max_size=12,
 )
+MOVING = PolicySpec(
+    carbonPerTonne=1000, rebalance=Rebalance(minSaving=0.05, cooldown=0, maxConcurrentMoves=3)
+)
 CHOOSERS = st.sampled_from(
     [
-        run_at_home,
-        lowest_carbon,
-        lambda: at_random(3),
-        lambda: Booked("ecovisor", ecovisor),
-        lambda: Booked("wait-awhile", wait_awhile),
+        lambda _: run_at_home(),
+        lambda _: lowest_carbon(),
+        lambda _: at_random(3),
+        lambda _: Booked("ecovisor", ecovisor),
+        lambda _: Booked("wait-awhile", wait_awhile),
+        lambda there: Planned("carbon", CARBON_ONLY, there),
+        lambda there: Planned("moving", MOVING, there),
     ]
 )
 
 
-@given(JOBS, CHOOSERS, st.integers(6, 8))
+@given(JOBS, CHOOSERS, st.integers(6, 8), st.sampled_from(["0s", "5m"]))
 def test_whatever_happens_nothing_is_lost_run_twice_or_overbooked(
-    given_jobs: list[dict[str, object]], make: object, cores: int
+    given_jobs: list[dict[str, object]],
+    make: Callable[[World], Chooser],
+    cores: int,
+    restart: str,
 ) -> None:
     jobs = sorted(
         (job(f"job-{i}", **fields) for i, fields in enumerate(given_jobs)),
         key=lambda j: (j.arrival_s, j.name),
     )
     series = [[200.0, 500, 100, 400, 300, 600] * 4, [450.0, 150, 350, 250] * 6]
-    found = replayed(make(), world(*series, cores=cores), jobs)  # type: ignore[operator]
-    again = replayed(make(), world(*series, cores=cores), jobs)  # type: ignore[operator]
+    found, again = (
+        replayed(make(made[0]), made, jobs)
+        for made in (world(*series, cores=cores, restart=restart) for _ in range(2))
+    )
     assert found.runs == again.runs  # deterministic
     for index, one in enumerate(jobs):
         own = sorted((r for r in found.runs if r.job == index), key=lambda r: r.start_s)

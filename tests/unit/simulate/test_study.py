@@ -19,6 +19,7 @@ from tradewind.simulate.svg import Point, scatter
 SITES = """
 start: "2022-01-01T00:00:00Z"
 power: {cpuWatts: 1000, memoryWatts: 0}
+restart: 0s
 pricing: {cpuHour: 0, memoryGiBHour: 0}
 sites:
 - {name: dirty, location: {gridZone: D, region: d}, energy: {pue: 1, pricePerMWh: 0},

@@ -49,6 +49,7 @@ def world(
         {
             "start": "2022-01-01T00:00:00Z",
             "power": {"cpuWatts": 1000, "memoryWatts": 0},
+            "restart": "0s",
             "pricing": {"cpuHour": 0, "memoryGiBHour": 0},
             "sites": [
                 {
