@@ -25,7 +25,7 @@ from tradewind.placement.groups import groups_of
 from tradewind.placement.limits import Limits
 from tradewind.placement.memo import Memo
 from tradewind.placement.moves import Moves
-from tradewind.placement.pausing import pausable, pauses
+from tradewind.placement.pausing import pauses
 from tradewind.placement.plan import (
     NO_SITE,
     Assignment,
@@ -72,7 +72,7 @@ class Planner:
     def plan(self, snapshot: Snapshot, now: datetime) -> Plan:
         """As `plan` does."""
         looks = snapshot.rebalance and snapshot.running
-        if not (snapshot.pending or looks or pausable(snapshot.running)):
+        if not (snapshot.pending or looks):
             return Plan(serial=snapshot.serial)
         queues = Queues(snapshot)
         cycle = _Cycle(snapshot, now, self._memo, queues)
@@ -93,8 +93,8 @@ class Planner:
             if competing.last and not cycle.preemption.idle:
                 left = [w for w in competing.workloads if w.uid in found.waiting]
                 found.evictions += cycle.make_room(left, schedule, promised=competing.promised)
-        found.evictions += cycle.pauses(found.evicted)
         if looks:
+            found.evictions += cycle.pauses(found.evicted)
             found.evictions += cycle.rebalance(queues, found.evicted)
         return found.plan(snapshot.serial)
 
@@ -200,7 +200,7 @@ class _Cycle:
     def pauses(self, victims: AbstractSet[Uid]) -> tuple[Eviction, ...]:
         """The running work that should pause, victims apart."""
         evaluate = self._memo.evaluate
-        return pauses(self._snapshot, self._now, self._evaluator, evaluate, victims)
+        return pauses(self._snapshot, self._evaluator, evaluate, victims)
 
     def place(self, competing: Round) -> Outcomes:
         """What becomes of the workloads of a round."""

@@ -100,6 +100,7 @@ class Evaluator:
 
     Attributes:
         table: the sites.
+        catalog: accelerator classes.
         config: stated figures.
         chips: the accelerators of all rows.
         entries: the node shapes of all sites.
@@ -110,7 +111,7 @@ class Evaluator:
         self, table: SiteTable, catalog: Catalog, now: datetime, config: EngineConfig
     ) -> None:
         self.table = table
-        self._catalog = catalog
+        self.catalog = catalog
         self.config = config
         self.chips = Chips(table, catalog, config)
         self._inputs = Inputs(table, self.chips, config)
@@ -128,7 +129,7 @@ class Evaluator:
         self.now = now
         self._over_time: dict[tuple[Shape, int], tuple[F64, Sequence[Costs]]] = {}
         self.outlook = Outlook(self.table.sites, self._inputs, self.config, now)
-        self._pricer = Pricer(self.table, self._inputs, self.outlook, self._catalog, self.config)
+        self._pricer = Pricer(self.table, self._inputs, self.outlook, self.catalog, self.config)
 
     def starts_of(self, found: Evaluation, slots: int) -> tuple[F64, Sequence[Costs]]:
         """Starts of the present slot and those after it, and what a shape costs on its rows then.
@@ -218,7 +219,7 @@ class Evaluator:
         verdicts = np.array(
             [
                 NONE
-                if chip is None or (no := chip_refusal(shape, named, chip, self._catalog)) is None
+                if chip is None or (no := chip_refusal(shape, named, chip, self.catalog)) is None
                 else RANK[no]
                 for chip in known.distinct
             ],

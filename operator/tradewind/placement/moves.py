@@ -29,7 +29,7 @@ from tradewind.placement.config import EngineConfig
 from tradewind.placement.feasibility import Evaluation
 from tradewind.placement.inputs import price_or_zero
 from tradewind.placement.plan import TERM_INDEX, Eviction, Term
-from tradewind.placement.progress import left_s, speed_ratio
+from tradewind.placement.progress import left_s, rounded_down, speed_ratio, whole
 from tradewind.placement.queues import Queues
 from tradewind.placement.shapes import Shape, shape_of
 from tradewind.placement.snapshot import CurrentPart, SiteAccelerator, Snapshot, WorkloadView
@@ -167,14 +167,18 @@ class Moves:
                 kinds.setdefault(self._kind(workload), []).append(workload)
         drained = [kind for kind in kinds if kind.draining]
         others = [kind for kind in kinds if not kind.draining]
-        if len(others) > MOST_KINDS:
-            # Each cycle goes on where the last one stopped.
-            first = self._snapshot.serial * MOST_KINDS % len(others)
-            others = others[first:] + others[:first]
-        return [(kind, kinds[kind]) for kind in (*drained, *others)[:MOST_KINDS]]
+        chosen = (*self._turn(drained), *self._turn(others))[:MOST_KINDS]
+        return [(kind, kinds[kind]) for kind in chosen]
+
+    def _turn(self, kinds: list[_Kind]) -> list[_Kind]:
+        """Another part of many in each cycle: what has nowhere to go must not hide the rest."""
+        if len(kinds) <= MOST_KINDS:
+            return kinds
+        first = self._snapshot.serial * MOST_KINDS % len(kinds)
+        return kinds[first:] + kinds[:first]
 
     def _may_move(self, workload: WorkloadView) -> bool:
-        if workload.runtime.checkpoint_s is None or workload.moving or not _whole(workload):
+        if workload.runtime.checkpoint_s is None or workload.moving or not whole(workload):
             return False
         policy = self._snapshot.policies.get(workload.policy)
         (part,) = workload.current
@@ -188,7 +192,7 @@ class Moves:
     def _kind(self, workload: WorkloadView) -> _Kind:
         (part,) = workload.current
         remaining_s = left_s(workload, part, self._now, catalog=self._catalog, config=self._config)
-        runtime = replace(workload.runtime, duration_s=_rounded_down(remaining_s))
+        runtime = replace(workload.runtime, duration_s=rounded_down(remaining_s))
         shape = replace(shape_of(workload), runtime=runtime)
         alike = CurrentPart(part.site, part.class_name, part.replicas, 0)
         return _Kind(shape, alike, part.site in self._draining)
@@ -293,20 +297,3 @@ class Moves:
             message=message,
             target=target,
         )
-
-
-def _whole(workload: WorkloadView) -> bool:
-    """Whether all of it is at one place; what is left of a split is no whole that could move."""
-    parts = workload.current
-    return len(parts) == 1 and parts[0].replicas >= workload.demand.replicas
-
-
-def _rounded_down(seconds: float) -> float:
-    """To the next lower power of the root of two: kinds stay few, and savings are not overrated.
-
-    >>> [round(_rounded_down(s)) for s in (0.0, 100.0, 3600.0, 5000.0)]
-    [0, 91, 2896, 4096]
-    """
-    if not seconds >= 1:
-        return 0.0
-    return float(2.0 ** (np.floor(2 * np.log2(seconds)) / 2))

@@ -60,6 +60,21 @@ def left_s(
     return max(0.0, duration_s - behind_s)
 
 
+def rounded_down(seconds: float) -> float:
+    """To the next lower power of the root of two: kinds stay few, and savings are not overrated.
+
+    >>> [round(rounded_down(s)) for s in (0.0, 100.0, 3600.0, 5000.0)]
+    [0, 91, 2896, 4096]
+    """
+    return 2.0 ** (math.floor(2 * math.log2(seconds)) / 2) if 1 <= seconds < math.inf else 0.0
+
+
+def whole(workload: WorkloadView) -> bool:
+    """Whether all of it is at one place; what is left of a split is no whole that could move."""
+    parts = workload.current
+    return len(parts) == 1 and parts[0].replicas >= workload.demand.replicas
+
+
 def _ran_s(part: CurrentPart, now: datetime) -> float:
     if part.started_at is None:
         return 0.0

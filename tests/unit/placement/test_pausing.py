@@ -1,14 +1,24 @@
 """Work of which only the mean length is known: when it starts, pauses, and goes on."""
 
+from dataclasses import replace
 from datetime import timedelta
 
-from tests.builders import NOW, SiteBuilder, WorkloadBuilder, current, site, snapshot, workload
+from tests.builders import (
+    H100,
+    NOW,
+    SiteBuilder,
+    WorkloadBuilder,
+    current,
+    site,
+    snapshot,
+    workload,
+)
 
 from tradewind.api.policy import PolicySpec
 from tradewind.placement.engine import plan
 from tradewind.placement.plan import Plan
 from tradewind.placement.shapes import shape_of
-from tradewind.placement.snapshot import Forecast
+from tradewind.placement.snapshot import Forecast, Snapshot
 
 CARBON = PolicySpec(carbon_per_tonne=1000)
 H = 3600.0
@@ -40,8 +50,16 @@ def running(work: WorkloadBuilder, *, ran_h: float = 2.0, age_h: float = 2.0) ->
     return work.at("s", ago_h=ran_h).but(created=NOW - timedelta(hours=age_h))
 
 
+def looked_over(
+    places: list[SiteBuilder], *works: WorkloadBuilder, prices: PolicySpec = CARBON
+) -> Snapshot:
+    """A snapshot of a cycle that looks over what runs."""
+    views = [work.view for work in works]
+    return snapshot(places, [], running=views, prices=prices, rebalance=True)
+
+
 def pauses(place: SiteBuilder, work: WorkloadBuilder, prices: PolicySpec = CARBON) -> list[str]:
-    found = plan(snapshot([place], [], running=[work.view], prices=prices), NOW)
+    found = plan(looked_over([place], work, prices=prices), NOW)
     return [eviction.reason for eviction in found.evictions]
 
 
@@ -55,9 +73,7 @@ DIRTY_NOW = (900.0, 900.0, *[100.0] * 30)
 
 
 def test_running_work_pauses_through_dirty_hours_and_says_why() -> None:
-    found = plan(
-        snapshot([power(*DIRTY_NOW)], [], running=[running(mean()).view], prices=CARBON), NOW
-    )
+    found = plan(looked_over([power(*DIRTY_NOW)], running(mean())), NOW)
     (eviction,) = found.evictions
     assert (eviction.uid, eviction.site, eviction.epoch) == ("uid-w", "s", 1)
     assert (eviction.reason, eviction.by, eviction.target) == ("Paused", None, None)
@@ -133,7 +149,48 @@ def test_an_unknown_length_looks_at_the_hours_that_follow_more_than_at_later_one
 def test_renaming_changes_nothing_but_names() -> None:
     work = running(mean())
     other = work.but(uid="uid-a", name="a")
-    found = plan(
-        snapshot([power(*DIRTY_NOW)], [], running=[work.view, other.view], prices=CARBON), NOW
-    )
+    found = plan(looked_over([power(*DIRTY_NOW)], work, other), NOW)
     assert [eviction.uid for eviction in found.evictions] == ["uid-a", "uid-w"]
+
+
+def exact(hours: float = 4, *, wait_h: float = 6, **more: object) -> WorkloadBuilder:
+    """A workload that lasts exactly so many hours on the H100s of `power`, and may stop."""
+    work = workload("w").gang(1, chips=8)
+    work = work.lasts(hours, max_delay_s=wait_h * H, checkpoint_s=1.0, **more)
+    return work.but(runtime=replace(work.view.runtime, reference_class=H100))
+
+
+def test_work_of_known_length_pauses_when_what_is_left_is_cheaper_later() -> None:
+    place = power(*DIRTY_NOW).charges(h100=0, cpu=0, memory=0)
+    assert pauses(place, running(exact(4), ran_h=2)) == ["Paused"]
+    # What is left fits into the clean hour before the dirty ones.
+    late = power(100.0, 900.0, *[100.0] * 30).charges(h100=0, cpu=0, memory=0)
+    assert pauses(late, running(exact(3), ran_h=2)) == []
+    # Nearly done: a restart takes longer than the rest.
+    assert pauses(place, running(exact(2.01), ran_h=2)) == []
+
+
+def test_a_pause_keeps_the_deadline() -> None:
+    place = power(*DIRTY_NOW).charges(h100=0, cpu=0, memory=0)
+    for hours, found in ((12, ["Paused"]), (3.9, [])):
+        deadline = NOW + timedelta(hours=hours)
+        assert pauses(place, running(exact(4, deadline=deadline), ran_h=1)) == found
+    mean_only = running(mean(2), ran_h=1)
+    tight = replace(mean_only.view.runtime, deadline=NOW + timedelta(hours=1.5))
+    assert pauses(place, mean_only) == ["Paused"]
+    assert pauses(place, mean_only.but(runtime=tight)) == []
+
+
+def test_services_and_work_of_no_stated_length_do_not_pause() -> None:
+    place = power(*DIRTY_NOW).charges(h100=0, cpu=0, memory=0)
+    assert pauses(place, running(exact(4).but(workload_class="Inference"))) == []
+    untold = exact(4)
+    runtime = replace(untold.view.runtime, duration_s=None)
+    assert pauses(place, running(untold.but(runtime=runtime))) == []
+
+
+def test_pauses_are_looked_for_only_when_running_work_is_looked_over() -> None:
+    found = plan(
+        snapshot([power(*DIRTY_NOW)], [], running=[running(mean()).view], prices=CARBON), NOW
+    )
+    assert found.evictions == ()
