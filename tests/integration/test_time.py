@@ -42,6 +42,8 @@ def operator(live: Live) -> Iterator[Operator]:
         TRADEWIND_PLANNING__SLOT_SECONDS=str(HOUR_S),
         TRADEWIND_PLANNING__REPLAN_SECONDS="1",
         TRADEWIND_PLANNING__REBALANCE_SECONDS="1",
+        # Five minutes of a restart would be four days here.
+        TRADEWIND_PLANNING__RESTART_SECONDS="0",
         TRADEWIND_TELEMETRY__FORECAST_STEP_SECONDS=str(HOUR_S),
     ) as operator:
         live.wait_sites("alpha", "beta")

@@ -71,7 +71,8 @@ class Parts:
             max_s=settings.planning.max_batch_seconds,
         )
         slot_s = settings.planning.slot_seconds
-        self._engine = EngineConfig(slot_s=slot_s, step_s=slot_s)
+        restart_s = settings.planning.restart_seconds
+        self._engine = EngineConfig(slot_s=slot_s, step_s=slot_s, restart_s=restart_s)
         self._make_edges()
         self._make_core()
 

@@ -56,6 +56,12 @@ class PlanningSettings(_Group):
     slot_seconds: Seconds = Field(
         3600.0, description="Length of a start slot of work that may wait for a better hour."
     )
+    restart_seconds: float = Field(
+        300.0,
+        ge=0,
+        description="From the start of interrupted work until it makes progress again; part of the "
+        "price of a move or pause.",
+    )
     default_policy: str = Field("balanced", description="PlacementPolicy where none is named.")
 
 
