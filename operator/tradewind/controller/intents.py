@@ -29,6 +29,15 @@ DISPATCHED_AFTER = Histogram(
 )
 
 
+MOVED_AFTER = Histogram(
+    "tradewind_move_seconds",
+    "From the decision that work leaves its site for another until it runs again.",
+    ["reason"],
+    buckets=(2, 10, 30, 120, 600, 3600, 21600),
+    registry=REGISTRY,
+)
+
+
 class StoreIntents:
     """Intents by the store.
 
@@ -171,6 +180,7 @@ class StoreIntents:
     def _change(self, record: Record, status: WorkloadStatus, *, now: bool = False) -> None:
         if status is record.status:
             return
+        self._time_move(record.status, status)
         finished = lifecycle.is_finished(status)
         self._store.set_status(record, status)
         if now or finished:
@@ -178,6 +188,16 @@ class StoreIntents:
             self._on_capacity()
         else:
             self._writer.add_later(record.uid)
+
+    def _time_move(self, before: WorkloadStatus, after: WorkloadStatus) -> None:
+        """Note how long a move took, once its work runs."""
+        if after.moved_at is None or not any(
+            part.phase is lifecycle.RUNNING for part in after.placements
+        ):
+            return
+        if (reason := lifecycle.sent_elsewhere(before)) is not None:
+            took_s = (self._clock.now() - after.moved_at).total_seconds()
+            MOVED_AFTER.labels(reason).observe(max(0.0, took_s))
 
 
 def _ref(child: Child) -> ObjectReference:

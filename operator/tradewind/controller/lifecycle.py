@@ -58,6 +58,10 @@ _EDGES: Final[Mapping[PlacementPhase, frozenset[PlacementPhase]]] = {
     FAILED: frozenset(),
 }
 
+#: Evictions that send work to another site, and entries of the history that do not end that.
+SENT: Final = frozenset({"Moved", "Drained"})
+_ON_ITS_WAY: Final = frozenset({"Placed", "Failover"})
+
 #: The reason of a decision to start later.
 DEFERRED: Final = "Deferred"
 
@@ -117,6 +121,31 @@ def is_deferred(status: WorkloadStatus) -> bool:
     return (
         status.decision is not None and status.decision.reason == DEFERRED and is_unplaced(status)
     )
+
+
+def _ran(part: Placement) -> bool:
+    """Whether a placement runs or ran; a Job has its start time while its pods are pending."""
+    if part.phase in (ASSIGNED, DISPATCHED):
+        return False
+    return part.phase is RUNNING or part.started_at is not None
+
+
+def sent_elsewhere(status: WorkloadStatus) -> str | None:
+    """Why it was sent to another site, while it has not run since; None: it is not on its way.
+
+    Each placement since then raised the epoch by one, which tells its runs from the one before.
+    """
+    since = 0
+    for entry in reversed(status.history):
+        if entry.reason in _ON_ITS_WAY:
+            since += 1
+        elif entry.reason not in SENT or any(
+            part.epoch > status.epoch - since and _ran(part) for part in status.placements
+        ):
+            return None
+        else:
+            return entry.reason
+    return None
 
 
 def assign(

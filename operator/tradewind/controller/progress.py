@@ -8,7 +8,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 from tradewind.api.workload import AIWorkload, Placement, WorkloadStatus
-from tradewind.controller.lifecycle import ACTIVE
+from tradewind.controller.lifecycle import ACTIVE, RUNNING
 from tradewind.hardware.catalog import Catalog
 from tradewind.placement.config import EngineConfig
 
@@ -25,10 +25,13 @@ def done_seconds(
     """Run time on the reference class that is behind work which is interrupted now, seconds.
 
     What ran since the last checkpoint is lost; without checkpoints, everything is. Parts of a split
-    do not add up to a whole that could go on, so nothing is counted for them.
+    do not add up to a whole that could go on, so nothing is counted for them; nor for a Job whose
+    pods are pending, which has its start time all the same.
     """
     checkpoint = workload.spec.runtime.checkpoint
-    if checkpoint is None or placement.partial or placement.started_at is None:
+    if checkpoint is None or placement.partial or placement.phase is not RUNNING:
+        return status.done_seconds
+    if placement.started_at is None:
         return status.done_seconds
     ran_s = max(0.0, (now - placement.started_at).total_seconds())
     kept_s = ran_s // checkpoint.interval * checkpoint.interval if checkpoint.interval > 0 else 0.0

@@ -7,7 +7,7 @@ its workload changed, and a tuple when one of its views did.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tradewind.api.workload import Placement, PlacementPhase, WorkloadStatus
+from tradewind.api.workload import Placement, PlacementPhase
 from tradewind.controller import lifecycle
 from tradewind.controller.splits import remainder_view
 from tradewind.controller.store import Record, Store
@@ -17,11 +17,10 @@ from tradewind.workloads.shares import may_split
 
 Views = tuple[WorkloadView, ...]
 
+#: Phases in which work runs, or ran.
+_RAN = frozenset({lifecycle.RUNNING, lifecycle.EVICTING})
 #: Phases of an eviction that is under way.
 _EVICTING = frozenset({lifecycle.EVICTING})
-#: Evictions that send work elsewhere, and entries of the history that do not end that.
-_SENT = frozenset({"Moved", "Drained"})
-_ON_ITS_WAY = frozenset({"Placed", "Failover"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ class WorkloadViews:
             ),
             done_s=status.done_seconds,
             moved_at=status.moved_at,
-            moving=_moving(status),
+            moving=lifecycle.sent_elsewhere(status) is not None,
             nominated_site=_site(self._nominated(record.uid)),
             planned_start=plan.start_at if plan else None,
             planned_site=_site(plan.site) if plan else None,
@@ -134,7 +133,7 @@ class WorkloadViews:
             epoch=status.epoch,
             done_s=status.done_seconds,
             moved_at=status.moved_at,
-            moving=_moving(status),
+            moving=lifecycle.sent_elsewhere(status) is not None,
             nominated_site=_site(self._nominated(record.uid)),
             current=tuple(_current(part) for part in parts),
         )
@@ -153,26 +152,13 @@ class WorkloadViews:
         return view
 
 
-def _moving(status: WorkloadStatus) -> bool:
-    """Whether it was sent elsewhere and has not run since."""
-    if any(part.phase is lifecycle.RUNNING for part in status.placements):
-        return False
-    past = [entry.reason for entry in status.history if entry.reason not in _ON_ITS_WAY]
-    return bool(past) and past[-1] in _SENT and not _ran_since(status)
-
-
-def _ran_since(status: WorkloadStatus) -> bool:
-    """Whether a placement of after the last eviction has begun to run."""
-    return any(
-        part.started_at is not None and part.phase in lifecycle.ACTIVE for part in status.placements
-    )
-
-
 def _site(name: str | None) -> SiteName | None:
     return SiteName(name) if name else None
 
 
 def _current(part: Placement) -> CurrentPart:
+    # A Job has its start time while its pods are pending; that is no progress yet.
+    started_at = part.started_at if part.phase in _RAN else None
     return CurrentPart(
-        SiteName(part.site), part.accelerator_class, part.replicas, part.epoch, part.started_at
+        SiteName(part.site), part.accelerator_class, part.replicas, part.epoch, started_at
     )

@@ -244,6 +244,17 @@ def test_only_what_is_in_a_checkpoint_counts_as_done(checkpoint: Any, done_s: fl
     assert view.done_s == done_s
 
 
+def test_pods_that_are_pending_make_no_progress_though_their_job_has_begun() -> None:
+    scene = Scene()
+    part = works.part(A, lifecycle.DISPATCHED, started_at=START - timedelta(hours=3))
+    runtime = {"checkpoint": {"interval": "20m"}}
+    record = works.take(scene.store, status=works.status(part), runtime=runtime)
+    (view,) = scene.freeze().running
+    assert view.current[0].started_at is None
+    scene.take(eviction())
+    assert record.status.done_seconds == 0
+
+
 def test_progress_is_counted_in_time_on_the_reference_class() -> None:
     scene = Scene()
     part = works.part(
@@ -510,6 +521,45 @@ def test_work_that_is_sent_elsewhere_keeps_its_room_there_and_counts_as_moving()
     scene.store.set_status(record, running_there)
     (view,) = scene.freeze().running
     assert not view.moving
+
+
+def test_work_that_ran_at_its_target_has_arrived_whatever_comes_then() -> None:
+    scene = Scene()
+    record = running(scene)
+    scene.take(Plan(evictions=(Eviction(UID, A, 1, "Drained", "", target=B),)))
+    scene.store.set_status(record, lifecycle.drop(record.status, A))
+    scene.take(assigned((B, 2), epoch=2))
+    assert lifecycle.sent_elsewhere(record.status) == "Drained"
+    ran = lifecycle.step(record.status, B, lifecycle.RUNNING, started_at=START)
+    scene.store.set_status(record, lifecycle.step(ran, B, lifecycle.LOST))
+    (view,) = scene.freeze().pending
+    assert not view.moving
+    scene.take(assigned((A, 2), epoch=3))
+    assert lifecycle.sent_elsewhere(record.status) is None
+
+
+def test_a_move_whose_target_was_lost_before_it_ran_is_still_under_way() -> None:
+    scene = Scene()
+    record = running(scene)
+    scene.take(Plan(evictions=(Eviction(UID, A, 1, "Moved", "", target=B),)))
+    # The old site falls silent, and keeps the run that it had.
+    scene.store.set_status(record, lifecycle.step(record.status, A, lifecycle.LOST))
+    scene.take(assigned((B, 2), epoch=2))
+    scene.store.set_status(record, lifecycle.step(record.status, B, lifecycle.LOST))
+    (view,) = scene.freeze().pending
+    assert view.moving
+
+
+def test_the_cool_down_and_the_move_under_way_outlive_a_restart() -> None:
+    scene = Scene()
+    record = running(scene)
+    scene.take(Plan(evictions=(Eviction(UID, A, 1, "Moved", "", target=B),)))
+    scene.store.set_status(record, lifecycle.drop(record.status, A))
+    again = Scene()
+    works.take(again.store, status=record.status)
+    (view,) = again.freeze().pending
+    # Where room was kept for it is decided anew.
+    assert (view.moved_at, view.moving, view.nominated_site) == (START, True, None)
 
 
 def test_preempted_work_is_not_moving() -> None:

@@ -319,3 +319,26 @@ def test_an_end_is_taken_over_from_an_eviction_alone(phase: PlacementPhase) -> N
     before = record.status
     hub.intents.on_ended(SITE, child(ObservedState.SUCCEEDED))
     assert record.status is before
+
+
+@pytest.mark.parametrize(("reason", "moves"), [("Drained", 1), ("Paused", 0), ("Preempted", 0)])
+def test_a_move_is_timed_from_its_decision_until_it_runs_again(reason: str, moves: int) -> None:
+    hub = Hub()
+    record = hub.take(RUNNING)
+    told = {"message": "", "now": START, "done_seconds": 0.0}
+    status = lifecycle.evict(record.status, SITE, reason=reason, moved_at=START, **told)  # type: ignore[arg-type]
+    hub.store.set_status(record, lifecycle.drop(status, SITE))
+    decide(hub.store, record, part(SITE, epoch=2))
+    record.written = record.status
+
+    def measured() -> float:
+        name = "tradewind_move_seconds"
+        value: float = REGISTRY.get_sample_value(f"{name}_count", {"reason": reason}) or 0.0
+        return value
+
+    before = measured()
+    hub.intents.on_observed(SITE, child(ObservedState.PENDING, epoch=2))
+    assert measured() == before
+    for _ in range(2):
+        hub.intents.on_observed(SITE, child(epoch=2))
+    assert measured() == before + moves
