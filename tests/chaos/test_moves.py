@@ -27,7 +27,7 @@ QUICK = {
 
 @pytest.mark.parametrize("point", [AFTER_EVICTION, AFTER_DELETE, AFTER_RELEASE])
 @pytest.mark.parametrize("nth", [1, 4])
-def test_killed_while_work_leaves_a_draining_site(
+def test_killed_amid_a_drain(
     live: Live,
     namespace: str,
     apply: Apply,
