@@ -11,7 +11,8 @@ Symbols, for one workload of the shape on row r at site s:
     latency   run * sum of share * ms(region, s) * USD/(ms·h)
     data      sum of GiB elsewhere * (USD/GiB + hours to move it * USD/h of waiting)
     queueing  wait(load(s)) * USD/h of waiting, see `queue_hours`
-    waiting   hours from now to the start * USD/h of waiting
+    waiting   hours from now to the start, and of pauses, * USD/h of waiting
+    move      what stops on the way lose, where the work pauses (`runs.py`)
     policy    run * sum of value(s) * USD per unit and hour, the policy's own terms
 
 Intensity is the location-based average. Only the policy's own terms can be negative.
@@ -30,9 +31,9 @@ from tradewind.placement.inputs import Input, Inputs, price_or_zero
 from tradewind.placement.outlook import Outlook
 from tradewind.placement.plan import DECIMALS, TERM_INDEX, CostTerms, Term
 from tradewind.placement.power import kilowatts
+from tradewind.placement.runs import Runs, met
 from tradewind.placement.shapes import Shape
 from tradewind.placement.snapshot import RuntimeNeed, SiteName
-from tradewind.placement.stopping import may_pause, with_pauses
 from tradewind.placement.table import F64, I64, Mask, SiteTable, clean
 
 #: No term is above this, so that nine of them keep their sixth decimal in a float.
@@ -40,6 +41,10 @@ MOST_USD = 1e8
 
 # The terms that can be negative are the policy's own.
 _LEAST_USD = np.array([[-MOST_USD if term is Term.POLICY else 0.0] for term in Term])
+
+# Terms that grow with every hour of running, electricity and carbon apart.
+_BY_THE_HOUR = [TERM_INDEX[term] for term in (Term.HARDWARE, Term.LATENCY, Term.POLICY)]
+_LEAST_H = 1 / 3600
 
 #: Starts of work that does not wait.
 START_NOW: F64 = np.zeros(1)
@@ -198,17 +203,25 @@ class Pricer:
         terms[TERM_INDEX[Term.QUEUEING]] = waits * wait_price
         terms[TERM_INDEX[Term.POLICY]], guessed = self._own_terms(prices, site, run_h)
         assumed += [*self._assumed(shape, prices, rows, site, takes), *guessed]
-        per_gram = price_or_zero(prices.carbon_per_tonne) / 1e6
-        weights = (1e-3, per_gram, wait_price)
-        per_mwh, grams, emits, waits_h = self._over_runs(
-            shape, site, starts_s, weights, run_s=run_s, kwh=kwh
+        by_the_hour = terms[_BY_THE_HOUR].sum(axis=0) / np.maximum(run_h, _LEAST_H)
+        runs = Runs(
+            shape.runtime,
+            prices,
+            run_s=run_s,
+            transfer_s=hours * 3600,
+            kwh=kwh,
+            hour_usd=by_the_hour,
+            units=takes.units,
+            serves=shape.workload_class == SERVICE_CLASS,
         )
+        ahead = met(runs, self._outlook, site, starts_s, restart_s=self._config.restart_s)
         found = []
         for t, start_s in enumerate(starts_s.tolist()):
             now = terms.copy() if len(starts_s) > 1 else terms
-            now[TERM_INDEX[Term.ELECTRICITY]] = kwh / 1000 * per_mwh[:, t]
-            now[TERM_INDEX[Term.CARBON]] = kwh * grams[:, t] * per_gram
-            now[TERM_INDEX[Term.WAITING]] = (start_s / 3600 + waits_h[:, t]) * wait_price
+            now[TERM_INDEX[Term.ELECTRICITY]] = kwh / 1000 * ahead.per_mwh[:, t]
+            now[TERM_INDEX[Term.CARBON]] = kwh * ahead.grams[:, t] * runs.per_gram
+            now[TERM_INDEX[Term.WAITING]] = (start_s / 3600 + ahead.waits_h[:, t]) * wait_price
+            now[TERM_INDEX[Term.MOVE]] = ahead.stops_usd[:, t]
             # Rounded here and nowhere else: every total is a sum of these very numbers.
             now[:] = np.round(np.clip(now, _LEAST_USD, MOST_USD), DECIMALS)
             found.append(
@@ -218,61 +231,11 @@ class Pricer:
                     run_s=run_s,
                     transfer_s=hours * 3600,
                     energy_kwh=kwh,
-                    carbon_kg=kwh * emits[:, t] / 1000,
+                    carbon_kg=kwh * ahead.expected_grams[:, t] / 1000,
                     assumed=tuple(assumed),
                 )
             )
         return found
-
-    def _over_runs(
-        self,
-        shape: Shape,
-        site: I64,
-        starts_s: F64,
-        weights: tuple[float, float, float],
-        *,
-        run_s: F64,
-        kwh: F64,
-    ) -> tuple[F64, F64, F64, F64]:
-        """What runs meet on average, by start: (R', T) each.
-
-        Args:
-            shape: whether it may pause, and how well its length is known.
-            site: (R',) of each row.
-            starts_s: (T,) seconds after now.
-            run_s: (R',) of each row.
-            kwh: (R',) of the whole run.
-            weights: USD of a kWh at 1 USD/MWh, of a gram, and of an hour of waiting.
-
-        Returns:
-            USD/MWh and gCO2e/kWh with the price of uncertainty, gCO2e/kWh as expected, and hours
-            of waiting after the start.
-        """
-        ahead, only = self._outlook, shape.runtime.mean_only
-        signals = (
-            ahead.price_per_mwh.priced,
-            ahead.carbon_intensity.priced,
-            ahead.carbon_intensity.expected,
-        )
-        if only and may_pause(shape.runtime) and ahead.on_slots(starts_s):
-            hours = np.maximum(run_s, 1.0) / 3600
-            rate = (kwh / hours)[:, None] * (
-                weights[0] * signals[0][site, :-1] + weights[1] * signals[1][site, :-1]
-            )
-            found = with_pauses(
-                rate,
-                np.stack([signal[site, :-1] for signal in signals]),
-                np.diff(ahead.edges_s) / 3600,
-                mean_h=hours,
-                slots_to_wait=len(starts_s) - 1,
-                wait_usd_per_hour=weights[2],
-            )
-            price, priced, expected = found.met / hours[:, None]
-            return price, priced, expected, found.waits_h
-        price, priced, expected = (
-            ahead.mean(signal, site, run_s, starts_s, mean_only=only) for signal in signals
-        )
-        return price, priced, expected, np.zeros_like(price)
 
     def _own_terms(
         self, prices: PolicySpec, site: I64, run_h: F64

@@ -314,7 +314,7 @@ class _Cycle:
             site=why.chosen.site,
             class_name=why.chosen.class_name,
             cost=why.chosen.cost,
-            cost_now=case.found.costs.at(int(case.open[0])) if len(case.open) else None,
+            cost_now=case.costs[0].at(int(case.open[0])) if len(case.open) else None,
             explanation=why,
         )
 

@@ -146,6 +146,29 @@ class Evaluator:
             known = self._over_time[key] = (starts_s, costs)
         return known
 
+    def starts_at(
+        self, found: Evaluation, place: int, runtime: RuntimeNeed, slots: int
+    ) -> tuple[F64, F64, float]:
+        """What one row costs by start, for work that has so much left to run.
+
+        Args:
+            found: of the shape.
+            place: of the row on R'.
+            runtime: with what is left as its duration.
+            slots: how many starts, the present slot's among them.
+
+        Returns:
+            (slots,) seconds after now; (slots,) USD; run time there, seconds.
+        """
+        slot_s = self.config.slot_s
+        starts_s = start_slots(self.now, slot_s, slot_s * slots, slots)
+        here = np.array([place])
+        shape = replace(found.shape, runtime=runtime)
+        costs = self._pricer.price(
+            shape, found.policy, found.rows[here], found.takes.only(here), starts_s
+        )
+        return starts_s, np.array([cost.total[0] for cost in costs]), float(costs[0].run_s[0])
+
     def repriced(self, found: Evaluation) -> Evaluation:
         """The same as of now: only the hours that a run would meet have changed."""
         (costs,) = self._pricer.price(found.shape, found.policy, found.rows, found.takes)

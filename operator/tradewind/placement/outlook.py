@@ -44,6 +44,7 @@ class Outlook:
         now: of the cycle.
 
     Attributes:
+        now: of the cycle.
         known: whether any site has a forecast; without, everything stays as it is.
         edges_s: (H+1,) ends of the steps, seconds after now.
         carbon_intensity: gCO2e/kWh.
@@ -54,7 +55,7 @@ class Outlook:
         self, sites: Sequence[SiteView], inputs: Inputs, config: EngineConfig, now: datetime
     ) -> None:
         self._config = config
-        self._now = now
+        self.now = now
         carbon = [site.carbon_forecast for site in sites]
         price = [site.price_forecast for site in sites]
         self.known = any(found is not None for found in (*carbon, *price))
@@ -64,7 +65,7 @@ class Outlook:
 
     def _steps(self, forecasts: Sequence[Forecast | None]) -> int:
         ends = [
-            (found.start - self._now).total_seconds() + found.step_s * len(found.values)
+            (found.start - self.now).total_seconds() + found.step_s * len(found.values)
             for found in forecasts
             if found is not None and found.step_s > 0
         ]
@@ -79,10 +80,10 @@ class Outlook:
         for s, found in enumerate(forecasts):
             if found is None:
                 continue
-            values = on_grid(found, found.values, self._now, self.edges_s)
+            values = on_grid(found, found.values, self.now, self.edges_s)
             there = np.isfinite(values) & (np.arange(steps) > 0)
             expected[s, there] = np.maximum(0.0, values[there])
-            unsure = risk_of(found, self._now, self.edges_s, error_per_root_hour=error)
+            unsure = risk_of(found, self.now, self.edges_s, error_per_root_hour=error)
             risk[s, there] = unsure[there]
             if there.any():
                 expected[s, ~there & (np.arange(steps) > 0)] = expected[s, there].mean()

@@ -1,34 +1,80 @@
 """Which running work should pause, because the hours ahead are dear or dirty?
 
-Going on now is compared with every later start of what is left at the same place, by the costs
-that its placing was decided by (`cost.py`, `stopping.py`): what is behind it is spent either way.
-What is left of work of which only the mean length is known is as long as the whole was. It pauses
-when waiting saves more than what the stop loses: the run time since its last checkpoint and the
-time to restart, at what an hour costs there, and at the policy's price of a lost accelerator hour;
-and when its deadline leaves time for all that. Placement then looks for its next start as for any
-other work.
+Going on now is compared with every later start of what is left, at the same place, by the costs
+that its placing was decided by (`runs.py`, `stopping.py`): what is behind it is spent either way.
+It pauses when waiting saves more than what the stop loses: the run time since its last checkpoint
+and the time to restart, at what an hour costs there, and at the policy's price of a lost
+accelerator hour. Placement then looks for its next start as for any other work.
 
-What is left is rounded down: alike work is priced once, and no saving is overrated.
+Work that is alike, at one place and with as much left, is looked at once, and only so many kinds in
+one cycle: the next cycles see to the others.
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
 
 from tradewind.api.policy import PolicySpec
 from tradewind.placement.cost import SERVICE_CLASS
 from tradewind.placement.feasibility import Evaluation, Evaluator
 from tradewind.placement.groups import slots_of
 from tradewind.placement.inputs import price_or_zero
-from tradewind.placement.plan import Eviction
-from tradewind.placement.progress import left_s, rounded_down, whole
+from tradewind.placement.plan import TERM_INDEX, Eviction, Term
+from tradewind.placement.progress import left_s, whole
 from tradewind.placement.shapes import Shape, shape_of
-from tradewind.placement.snapshot import CurrentPart, Snapshot, Uid, WorkloadView
+from tradewind.placement.snapshot import CurrentPart, RuntimeNeed, Snapshot, Uid, WorkloadView
 from tradewind.placement.stopping import may_pause
+from tradewind.placement.table import F64, Mask
+
+PAUSED = "Paused"
+
+#: Kinds of running work that one cycle looks at.
+MOST_KINDS = 256
+#: What is left to run is counted in whole steps of so many seconds, and at least one.
+_STEP_S = 60.0
+
+# Terms that are paid when work starts.
+_AT_START = [TERM_INDEX[term] for term in (Term.DATA, Term.QUEUEING, Term.WAITING)]
 
 #: As `Memo.evaluate`.
 Evaluate = Callable[[Shape, PolicySpec], Evaluation]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Running work that is looked at together.
+
+    Args:
+        shape: of the whole work, without its deadline: what is left of it may be on time.
+        rest: what is left of it.
+        part: of one of them: where they run and on what.
+        slots: how many start slots they may choose from.
+    """
+
+    shape: Shape
+    rest: RuntimeNeed
+    part: CurrentPart
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """What a kind may expect.
+
+    Args:
+        starts_s: (T,) seconds after now.
+        usd: (T,) of what is left, by start.
+        run_s: of what is left.
+        hour_usd: what a lost hour costs.
+    """
+
+    starts_s: F64
+    usd: F64
+    run_s: float
+    hour_usd: float
 
 
 def pauses(
@@ -45,102 +91,108 @@ def pauses(
         evaluate: evaluates shapes in this cycle.
         besides: work that is ended in this cycle anyway.
     """
-    works = [work for work in pausable(snapshot.running) if work.uid not in besides]
-    return tuple(_pauses(works, snapshot, evaluator, evaluate))
+    kinds: dict[_Kind, list[WorkloadView]] = {}
+    for work in sorted(snapshot.running, key=lambda work: work.uid):
+        if work.uid in besides or not _pausable(work) or work.policy not in snapshot.policies:
+            continue
+        slots = slots_of(work, evaluator.now, evaluator.config)
+        if slots > 1:
+            kinds.setdefault(_kind(work, slots, snapshot, evaluator), []).append(work)
+    looked_at = list(kinds)
+    if len(looked_at) > MOST_KINDS:
+        # Each cycle goes on where the last one stopped.
+        first = snapshot.serial * MOST_KINDS % len(looked_at)
+        looked_at = (looked_at[first:] + looked_at[:first])[:MOST_KINDS]
+    found: list[Eviction] = []
+    for kind in looked_at:
+        ahead = _ahead(kind, snapshot, evaluator, evaluate)
+        if ahead is not None:
+            found += _pauses(kinds[kind], ahead, evaluator)
+    return tuple(sorted(found, key=lambda eviction: eviction.uid))
 
 
-def pausable(running: Iterable[WorkloadView]) -> list[WorkloadView]:
-    """Running work that may pause, whole at one site, of which somebody said how long it lasts."""
-    found = [
-        work
-        for work in running
-        if may_pause(work.runtime)
+def _pausable(work: WorkloadView) -> bool:
+    """Whether it has checkpoints, may wait, is known to end, and runs, whole, at one site."""
+    return (
+        may_pause(work.runtime)
         and work.runtime.duration_s is not None
         and work.workload_class != SERVICE_CLASS
         and whole(work)
         and work.current[0].started_at is not None
-    ]
-    return sorted(found, key=lambda work: work.uid)
+    )
 
 
-def _pauses(
-    works: Iterable[WorkloadView],
-    snapshot: Snapshot,
-    evaluator: Evaluator,
-    evaluate: Evaluate,
-) -> Iterator[Eviction]:
-    for work in works:
-        policy = snapshot.policies.get(work.policy)
-        slots = slots_of(work, evaluator.now, evaluator.config)
-        if policy is None or slots == 1:
-            continue
-        (part,) = work.current
-        found = evaluate(_rest(work, part, evaluator), policy)
-        place = _place(found, part, evaluator)
-        if place is None:
-            continue
-        starts_s, costs = evaluator.starts_of(found, slots)
-        latest_s = _latest_s(work, found, place, evaluator)
-        totals = [
-            cost.total[place] if not t or start_s <= latest_s else math.inf
-            for t, (start_s, cost) in enumerate(zip(starts_s.tolist(), costs, strict=True))
-        ]
-        best = min(range(len(totals)), key=lambda t: (totals[t], t))
-        saves = totals[0] - totals[best]
-        if saves > _loss_usd(work, part, found, place, evaluator):
-            yield Eviction(
-                uid=work.uid,
-                site=part.site,
-                epoch=part.epoch,
-                reason="Paused",
-                message=(
-                    f"waiting {starts_s[best] / 3600:.1f} h for cheaper or cleaner hours is "
-                    f"expected to save {saves:.4g} of {totals[0]:.4g} USD"
-                ),
-            )
+def _kind(work: WorkloadView, slots: int, snapshot: Snapshot, evaluator: Evaluator) -> _Kind:
+    (part,) = work.current
+    left = left_s(work, part, evaluator.now, catalog=snapshot.catalog, config=evaluator.config)
+    whole_s = _STEP_S * max(1.0, left // _STEP_S)
+    return _Kind(
+        replace(shape_of(work), runtime=replace(work.runtime, deadline=None)),
+        replace(work.runtime, duration_s=whole_s),
+        CurrentPart(part.site, part.class_name, part.replicas, 0),
+        slots,
+    )
 
 
-def _rest(work: WorkloadView, part: CurrentPart, evaluator: Evaluator) -> Shape:
-    """The shape of what is still to be done."""
-    shape = shape_of(work)
-    if work.runtime.mean_only:
-        return shape
-    rest_s = left_s(work, part, evaluator.now, catalog=evaluator.catalog, config=evaluator.config)
-    return replace(shape, runtime=replace(shape.runtime, duration_s=rounded_down(rest_s)))
-
-
-def _latest_s(work: WorkloadView, found: Evaluation, place: int, evaluator: Evaluator) -> float:
-    """The latest start that keeps the deadline, seconds after now: nothing rounded down here."""
-    deadline = work.runtime.deadline
-    if deadline is None:
-        return math.inf
-    # The rest was rounded down by less than the root of two.
-    run_s = float(found.costs.run_s[place]) * (1 if work.runtime.mean_only else math.sqrt(2))
-    lost_s = (work.runtime.checkpoint_s or 0.0) + evaluator.config.restart_s
-    return (deadline - evaluator.now).total_seconds() - run_s - lost_s
+def _ahead(
+    kind: _Kind, snapshot: Snapshot, evaluator: Evaluator, evaluate: Evaluate
+) -> _Ahead | None:
+    """What a kind may expect; None when it might not go any more where it runs."""
+    found = evaluate(kind.shape, snapshot.policies[kind.shape.policy])
+    place = _place(found, kind.part, evaluator)
+    if place is None:
+        return None
+    starts_s, usd, run_s = evaluator.starts_at(found, place, kind.rest, kind.slots)
+    costs = found.costs
+    running_usd = float(costs.total[place] - costs.terms[_AT_START, place].sum())
+    price = price_or_zero(found.policy.move_per_accelerator_hour)
+    hour_usd = running_usd / max(1.0, float(costs.run_s[place])) * 3600
+    return _Ahead(starts_s, usd, run_s, hour_usd + price * float(found.takes.units[place]))
 
 
 def _place(found: Evaluation, part: CurrentPart, evaluator: Evaluator) -> int | None:
     """Where on R' the work runs; None when it might not go there any more."""
     table = evaluator.table
     site = table.index.get(part.site, -1)
-    for place, row in enumerate(found.rows.tolist()):
-        accelerator = table.row_accelerator[row]
-        name = accelerator.class_name if accelerator else None
-        if table.row_site[row] == site and name == part.class_name:
+    for place in np.flatnonzero(found.row_site == site).tolist():
+        accelerator = table.row_accelerator[int(found.rows[place])]
+        if (accelerator.class_name if accelerator else None) == part.class_name:
             return place
     return None
 
 
-def _loss_usd(
-    work: WorkloadView, part: CurrentPart, found: Evaluation, place: int, evaluator: Evaluator
-) -> float:
-    """What a stop now loses, USD."""
-    interval_s, ran_s = work.runtime.checkpoint_s or 0.0, 0.0
+def _pauses(members: list[WorkloadView], ahead: _Ahead, evaluator: Evaluator) -> Iterator[Eviction]:
+    for work in members:
+        (part,) = work.current
+        lost_s = _lost_s(work, part, evaluator)
+        usd = np.where(_in_time(work, ahead, lost_s, evaluator.now), ahead.usd, np.inf)
+        best = int(usd[1:].argmin()) + 1
+        saves = float(ahead.usd[0] - usd[best])
+        if saves > lost_s / 3600 * ahead.hour_usd:
+            yield Eviction(
+                uid=work.uid,
+                site=part.site,
+                epoch=part.epoch,
+                reason=PAUSED,
+                message=(
+                    f"waiting {ahead.starts_s[best] / 3600:.1f} h for cheaper or cleaner hours is "
+                    f"expected to save {saves:.4g} of {ahead.usd[0]:.4g} USD"
+                ),
+            )
+
+
+def _lost_s(work: WorkloadView, part: CurrentPart, evaluator: Evaluator) -> float:
+    """Run time that a stop now wastes: since the last checkpoint, and for restarting."""
+    ran_s, interval_s = 0.0, work.runtime.checkpoint_s or 0.0
     if part.started_at is not None:
         ran_s = max(0.0, (evaluator.now - part.started_at).total_seconds())
-    lost_s = ran_s % interval_s if interval_s > 0 else 0.0
-    lost_h = (lost_s + evaluator.config.restart_s) / 3600
-    hour_usd = float(found.costs.total[place]) / max(1.0, float(found.costs.run_s[place])) * 3600
-    price = price_or_zero(found.policy.move_per_accelerator_hour)
-    return lost_h * (hour_usd + price * float(found.takes.units[place]))
+    return (ran_s % interval_s if interval_s > 0 else 0.0) + evaluator.config.restart_s
+
+
+def _in_time(work: WorkloadView, ahead: _Ahead, lost_s: float, now: datetime) -> Mask:
+    """(T,) whether what is left, begun then, ends before the deadline."""
+    deadline = work.runtime.deadline
+    if deadline is None:
+        return np.ones(len(ahead.starts_s), bool)
+    latest_s = (deadline - now).total_seconds() - ahead.run_s - lost_s
+    return ahead.starts_s <= latest_s

@@ -1,4 +1,4 @@
-"""Work of which only the mean length is known: when it starts, pauses, and goes on."""
+"""Interruptible work: when it starts, pauses, and goes on; of known length and of unknown."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -179,6 +179,24 @@ def test_a_pause_keeps_the_deadline() -> None:
     tight = replace(mean_only.view.runtime, deadline=NOW + timedelta(hours=1.5))
     assert pauses(place, mean_only) == ["Paused"]
     assert pauses(place, mean_only.but(runtime=tight)) == []
+
+
+def test_work_of_known_length_starts_early_where_it_may_pause_later() -> None:
+    # Two clean hours now, three more from 5.
+    place = power(100.0, 100.0, *[900.0] * 3, *[100.0] * 3, *[900.0] * 20)
+    place = place.charges(h100=0, cpu=0, memory=0)
+    assert start_h(plan(snapshot([place], [exact(4.5)], prices=CARBON), NOW)) == 0.0
+    through = exact(4.5)
+    through = through.but(runtime=replace(through.view.runtime, checkpoint_s=None))
+    assert start_h(plan(snapshot([place], [through], prices=CARBON), NOW)) == 4.0
+
+
+def test_a_start_counts_what_the_stops_after_it_lose() -> None:
+    # The same, but a stop loses an hour of eight dear chips: it waits for one stretch.
+    place = power(100.0, 100.0, *[900.0] * 3, *[100.0] * 3, *[900.0] * 20)
+    slow = exact(4.5)
+    slow = slow.but(runtime=replace(slow.view.runtime, checkpoint_s=H))
+    assert start_h(plan(snapshot([place], [slow], prices=CARBON), NOW)) == 4.0
 
 
 def test_services_and_work_of_no_stated_length_do_not_pause() -> None:
