@@ -356,7 +356,13 @@ _WORKLOAD: Final[Mapping[str, Extra]] = {
     ),
     "AIWorkload.spec.placement.latency.from[].share": Extra(more={"default": 1.0}),
     "AIWorkload.spec.placement.split": Extra(
-        rules=(("self.maxSites <= 64", "maxSites may be 64 at most"),)
+        rules=(
+            ("self.maxSites <= 64", "maxSites may be 64 at most"),
+            (
+                "self.minSites <= self.maxSites",
+                "minSites is above maxSites: raise maxSites, or lower minSites",
+            ),
+        )
     ),
     "AIWorkload.spec.runtime": Extra(
         rules=(

@@ -115,6 +115,8 @@ class DataPlace(Model):
 class SplitSpec(Model):
     """How replicas may be spread over sites; for Inference and Batch."""
 
+    min_sites: int = Field(1, ge=1)
+    """The fewest sites, so that the loss of one leaves others; with fewer it waits."""
     max_sites: int = Field(1, ge=1)
     """The most sites."""
     min_replicas_per_site: int = Field(1, ge=1)
@@ -320,6 +322,8 @@ class Alternative(Model):
 
     site: str
     """Name of the ComputeSite."""
+    instead_of: str = ""
+    """Of a split: the site whose part it would have; the others stay, and count in the cost."""
     accelerator_class: str | None = None
     """AcceleratorClass that it would run on."""
     cost_usd: float = Field(alias="costUSD")
@@ -355,7 +359,8 @@ class Decision(Model):
     start_at: Timestamp | None = None
     """When it is to start."""
     site: str = ""
-    """Where it is to start, while it is deferred."""
+    """Where it is to start, while it is deferred; of a split whose other parts stand, where what
+    was missing went."""
     cost_usd: float | None = Field(None, alias="costUSD")
     """What it costs there, USD; the sum of the terms."""
     terms: dict[str, float] = Field(default_factory=dict)

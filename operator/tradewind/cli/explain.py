@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from tradewind.api.fields import condition_of, format_duration
 from tradewind.api.workload import AIWorkload, Decision, WorkloadPhase, WorkloadStatus
-from tradewind.cli import hub
+from tradewind.cli import hub, parts
 from tradewind.cli.ask import Ask
 from tradewind.cli.view import NOTHING, Cell, Column, Table, Tone, age, carbon, sentence, usd
 from tradewind.cli.watching import Page, show_page
-from tradewind.cli.workloads import accelerators, why
+from tradewind.cli.workloads import PARTLY, accelerators, why
 from tradewind.placement.plan import Term
 
 Line = Sequence[Cell]
@@ -61,6 +61,7 @@ def lines(item: Mapping[str, Any], now: datetime) -> list[Line]:
     workload = AIWorkload.model_validate(item)
     status = workload.status or WorkloadStatus()
     text = [*_headline(workload, status, now), *_decided(status, now)]
+    text += parts.standing(status)
     decision = status.decision
     if decision is not None:
         text += costs(decision, status.sites, accelerators(status))
@@ -83,6 +84,9 @@ def _state(status: WorkloadStatus, now: datetime) -> list[Line]:
         found: list[Line] = [
             [Cell(f"{status.phase.value} at {status.sites}{on}{_pods(status, now)}")]
         ]
+        placed = condition_of(status.conditions, "Placed")
+        if placed is not None and placed.reason == PARTLY:
+            found.append([_INDENT, Cell(placed.message, Tone.WAITING)])
         return found + [
             [_INDENT, Cell(f"{part.site}: {part.message}", Tone.WAITING)]
             for part in status.placements
@@ -119,14 +123,14 @@ def _estimate(status: WorkloadStatus) -> list[Line]:
     estimate = status.estimate
     if estimate is None or not status.sites:
         return []
-    parts = []
+    told = []
     if estimate.energy_kwh is not None:
-        parts.append(f"{estimate.energy_kwh:,.2f} kWh")
+        told.append(f"{estimate.energy_kwh:,.2f} kWh")
     if estimate.carbon_kg is not None:
-        parts.append(f"{carbon(estimate.carbon_kg)} CO2e")
+        told.append(f"{carbon(estimate.carbon_kg)} CO2e")
     if estimate.finish_at is not None:
-        parts.append(f"done by {estimate.finish_at:%Y-%m-%d %H:%M} UTC")
-    return [[Cell(f"Estimate: {', '.join(parts)}")]] if parts else []
+        told.append(f"done by {estimate.finish_at:%Y-%m-%d %H:%M} UTC")
+    return [[Cell(f"Estimate: {', '.join(told)}")]] if told else []
 
 
 def _usage(status: WorkloadStatus) -> list[Line]:
@@ -134,13 +138,13 @@ def _usage(status: WorkloadStatus) -> list[Line]:
     usage = status.usage
     if usage is None:
         return []
-    parts = [f"{usage.accelerator_hours:,.2f} accelerator hours"] if usage.accelerator_hours else []
-    parts += [
+    told = [f"{usage.accelerator_hours:,.2f} accelerator hours"] if usage.accelerator_hours else []
+    told += [
         f"{usage.energy_kwh:,.2f} kWh",
         f"{carbon(usage.carbon_kg)} CO2e",
         f"{usd(usage.cost_usd)} USD",
     ]
-    found: list[Line] = [[Cell(f"Used so far: {', '.join(parts)}")]]
+    found: list[Line] = [[Cell(f"Used so far: {', '.join(told)}")]]
     if usage.assumed_inputs:
         assumed = ", ".join(usage.assumed_inputs)
         found.append(
@@ -189,7 +193,7 @@ def costs(decision: Decision, sites: str, on: str) -> list[Line]:
     )
     if decision.cost_usd is not None:
         chosen: list[Cell | str] = [
-            Cell(sites or decision.site or "(chosen)", Tone.GOOD),
+            Cell(decision.site or sites or "(chosen)", Tone.GOOD),
             on or NOTHING,
             *(usd(decision.terms.get(term, 0.0)) for term in terms),
             Cell(usd(decision.cost_usd), Tone.STRONG),
@@ -200,7 +204,7 @@ def costs(decision: Decision, sites: str, on: str) -> list[Line]:
         more = None if decision.cost_usd is None else other.cost_usd - decision.cost_usd
         shown.rows.append(
             [
-                other.site,
+                f"{other.site} instead of {other.instead_of}" if other.instead_of else other.site,
                 other.accelerator_class or NOTHING,
                 *(usd(other.terms.get(term, 0.0)) for term in terms),
                 usd(other.cost_usd),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tradewind.api.workload import AIWorkload, Decision, Estimate
 from tradewind.cli.explain import costs, refused
+from tradewind.cli.parts import planned
 from tradewind.cli.view import Cell, Tone, age, carbon, usd
 from tradewind.placement.plan import Assignment, Eviction
 
@@ -44,6 +45,7 @@ class Verdict:
                     "site": part.site,
                     "replicas": part.replicas,
                     **({"acceleratorClass": part.class_name} if part.class_name else {}),
+                    **(_costs(part) if len(self.parts) > 1 else {}),
                 }
                 for part in self.parts
             ],
@@ -73,6 +75,7 @@ def lines(verdict: Verdict, now: datetime) -> list[Line]:
     found += _evictions(verdict)
     sites = ",".join(part.site for part in verdict.parts)
     on = ",".join(dict.fromkeys(part.class_name for part in verdict.parts if part.class_name))
+    found += planned(verdict.parts)
     found += costs(decision, sites, on)
     found += refused(decision)
     return [*found, _EMPTY]
@@ -117,6 +120,10 @@ def _evictions(verdict: Verdict) -> Iterator[Line]:
         if eviction.message:
             text += f", {eviction.message}"
         yield [_INDENT, Cell(text, Tone.WAITING)]
+
+
+def _costs(part: Assignment) -> dict[str, Any]:
+    return {"costUSD": part.cost.total, "terms": part.cost.as_dict()}
 
 
 def _dump(value: Decision | Estimate) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tradewind.cli.hub import Hub
 from tradewind.cli.hubsnapshot import HubObjects, HubView, hub_view
 from tradewind.cli.verdict import Verdict, lines
 from tradewind.cli.watching import Page, show_page
-from tradewind.controller.effects import joint_decision, joint_estimate
+from tradewind.controller.jointly import joint_decision, joint_estimate
 from tradewind.controller.outlooks import outlook_of
 from tradewind.controller.store import Record
 from tradewind.placement.config import EngineConfig
@@ -169,7 +169,7 @@ def _verdict(view: HubView, record: Record, made: Plan, now: datetime) -> Verdic
     if parts:
         return Verdict(
             workload,
-            joint_decision(parts, now),
+            joint_decision(parts, now, record.status),
             parts,
             joint_estimate(record.status, parts),
             evictions,

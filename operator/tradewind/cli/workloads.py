@@ -24,6 +24,9 @@ _TONES: Final = {
     WorkloadPhase.DELETING: Tone.FAINT,
 }
 
+#: The reason of a split of which a part has no site.
+PARTLY: Final = "PartlyPlaced"
+
 #: Phases of which the reader asks why.
 _ASKS_WHY: Final = frozenset(
     {WorkloadPhase.PENDING, WorkloadPhase.DEFERRED, WorkloadPhase.PLACED, WorkloadPhase.FAILED}
@@ -101,6 +104,9 @@ def _row(workload: AIWorkload, now: datetime) -> list[Cell | str]:
 
 def why(status: WorkloadStatus) -> tuple[str, str]:
     """Reason and message of what keeps a workload from running; empty when nothing does."""
+    placed = condition_of(status.conditions, "Placed")
+    if placed is not None and placed.reason == PARTLY:
+        return placed.reason, placed.message
     if status.phase not in _ASKS_WHY:
         return "", ""
     kind = {WorkloadPhase.FAILED: "Failed", WorkloadPhase.PLACED: "Ready"}.get(
@@ -129,7 +135,7 @@ def _ready(status: WorkloadStatus) -> str:
     """Ready pods of all; finished work has none, and none is missing."""
     if not status.replicas or status.phase is WorkloadPhase.SUCCEEDED:
         return NOTHING
-    return f"{status.ready_replicas}/{status.replicas}"
+    return f"{status.ready_replicas}/{max(status.replicas, status.desired_replicas)}"
 
 
 def _cost_usd(status: WorkloadStatus) -> float | None:

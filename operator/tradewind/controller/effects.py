@@ -4,21 +4,22 @@ Only what still holds is taken over. A workload whose spec changed while the pla
 planned again in the next cycle, and an eviction needs the very epoch that it was decided for.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from prometheus_client import Counter
 
-from tradewind.api.workload import AIWorkload, Decision, Estimate, WorkloadStatus
+from tradewind.api.workload import AIWorkload, Decision
 from tradewind.base.observe import REGISTRY
 from tradewind.controller import lifecycle
 from tradewind.controller.evictions import Evictor
+from tradewind.controller.jointly import joint_decision, joint_estimate
 from tradewind.controller.nominations import Nominations
 from tradewind.controller.splits import placements_of
 from tradewind.controller.store import Record, Store
 from tradewind.controller.writer import WorkloadWriter
-from tradewind.placement.explain import decision_of, estimate_of
+from tradewind.placement.explain import decision_of
 from tradewind.placement.plan import Assignment, Deferred, Eviction, Plan, Waiting
 
 PLACED = Counter("tradewind_placements_total", "Placements decided.", ["site"], registry=REGISTRY)
@@ -101,7 +102,7 @@ class PlanEffects:
         status = lifecycle.assign(
             before,
             placements_of(assignments, record.model.spec.template, before),
-            decision=joint_decision(assignments, now),
+            decision=joint_decision(assignments, now, before),
             estimate=joint_estimate(record.status, assignments),
             now=now,
             reason="Failover" if lost else "Placed",
@@ -144,58 +145,6 @@ class PlanEffects:
             return False
         self._evictor.evict(record, part, eviction.reason, eviction.message, now)
         return True
-
-
-def joint_decision(assignments: list[Assignment], now: datetime) -> Decision:
-    """The decision of all parts: that of the first, with everybody's costs."""
-    first = decision_of(assignments[0], now)
-    if len(assignments) == 1:
-        return first
-    terms: dict[str, float] = {}
-    for part in assignments:
-        for name, usd in part.cost.as_dict().items():
-            terms[name] = round(terms.get(name, 0.0) + usd, 6)
-    told = "; ".join(
-        f"{part.replicas} at {part.site} for {part.cost.total:.2f} USD" for part in assignments
-    )
-    return first.model_copy(
-        update={
-            "message": f"split: {told}",
-            "terms": terms,
-            "cost_usd": round(sum(part.cost.total for part in assignments), 6),
-        }
-    )
-
-
-def joint_estimate(status: WorkloadStatus, assignments: list[Assignment]) -> Estimate:
-    """What all parts take together; those that stand already keep their share of the old one."""
-    estimates = [estimate_of(part) for part in assignments]
-    before, desired = status.estimate, status.desired_replicas
-    lack = lifecycle.missing(status)
-    if before is not None and desired and lack:
-        kept = 1 - lack / desired
-        estimates.append(
-            before.model_copy(
-                update={
-                    name: value * kept
-                    for name in ("energy_kwh", "carbon_kg", "cost_usd")
-                    if (value := getattr(before, name)) is not None
-                }
-            )
-        )
-    if len(estimates) == 1:
-        return estimates[0]
-    return Estimate(
-        energy_kwh=_sum(one.energy_kwh for one in estimates),
-        carbon_kg=_sum(one.carbon_kg for one in estimates),
-        cost_usd=_sum(one.cost_usd for one in estimates),
-        start_at=min((one.start_at for one in estimates if one.start_at), default=None),
-        finish_at=max((one.finish_at for one in estimates if one.finish_at), default=None),
-    )
-
-
-def _sum(amounts: Iterable[float | None]) -> float:
-    return round(sum(amount for amount in amounts if amount is not None), 6)
 
 
 def _same(before: Decision, after: Decision) -> bool:

@@ -161,7 +161,7 @@ def assign(
 
     Args:
         status: as it stands; lost placements stay in it until their objects are gone.
-        parts: with the epoch `status.epoch + 1`.
+        parts: with the epoch `status.epoch + 1`; or one that is at work, with more pods.
         decision: why there.
         estimate: what it will take.
         now: for the history.
@@ -169,27 +169,38 @@ def assign(
     """
     if not needs_place(status):
         raise IllegalStepError("a placed workload was placed again")
-    epoch, new = status.epoch + 1, list(parts)
+    epoch, parts = status.epoch + 1, list(parts)
+    new = [part for part in parts if not _is_growth(part, status)]
     if any(part.epoch != epoch for part in new):
         raise IllegalStepError(f"a placement does not carry the next epoch, {epoch}")
-    taken = {part.site for part in new}
-    kept = [part for part in status.placements if part.site not in taken]
-    standing = [part for part in kept if part.phase in HOLDING]
-    if any(part.site in taken and part.phase in HOLDING for part in status.placements):
+    if any(
+        part.site in {p.site for p in new} and part.phase in HOLDING for part in status.placements
+    ):
         raise IllegalStepError("a part was placed where another part is")
-    placed = [*standing, *new]
+    taken = {part.site for part in parts}
+    kept = [part for part in status.placements if part.site not in taken]
+    standing = [part for part in status.placements if part.phase in HOLDING]
+    placed = [*(part for part in kept if part.phase in HOLDING), *parts]
     desired = sum(part.replicas for part in placed) if any(p.partial for p in placed) else 0
     to = ",".join(sorted(part.site for part in placed))
     return status.model_copy(
         update={
-            "epoch": epoch,
-            "placements": (*kept, *new),
+            "epoch": epoch if new else status.epoch,
+            "placements": (*kept, *parts),
             "desired_replicas": max(desired, status.desired_replicas if standing else 0),
             "decision": decision,
             "estimate": estimate,
             "history": _told(status, now, to, reason),
         }
     )
+
+
+def _is_growth(part: Placement, status: WorkloadStatus) -> bool:
+    """Whether it is a part that is at work already, with more pods and else the same."""
+    before = placement_at(status, part.site)
+    if before is None or before.phase not in ACTIVE or part.replicas <= before.replicas:
+        return False
+    return part == before.model_copy(update={"replicas": part.replicas})
 
 
 def evict(

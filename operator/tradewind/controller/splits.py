@@ -14,7 +14,8 @@ from tradewind.api.workload import Placement, WorkloadStatus
 from tradewind.controller.lifecycle import ACTIVE, ASSIGNED, HOLDING, missing
 from tradewind.hardware.labels import told_resource
 from tradewind.placement.plan import Assignment
-from tradewind.placement.snapshot import SiteName, WorkloadView
+from tradewind.placement.snapshot import CurrentPart, SiteName, WorkloadView
+from tradewind.workloads.registry import ADAPTERS
 from tradewind.workloads.shares import completions_of, share_out
 
 
@@ -24,7 +25,8 @@ def placements_of(
     """The placements that a plan's assignments of one workload make.
 
     Args:
-        assignments: its parts; one is the whole, unless other parts stand already.
+        assignments: its parts; one is the whole, unless other parts stand already. One at the site
+            of a part of a service makes that part grow.
         template: whose completions are shared out.
         status: as it stands.
     """
@@ -35,8 +37,12 @@ def placements_of(
     if partial and whole is not None:
         left = max(0, whole - sum(part.completions or 0 for part in standing))
         completions = [*share_out(left, [part.replicas for part in assignments])]
+    may_grow = [] if finishes(template) else standing
+    at_work = {part.site: part for part in may_grow if part.phase in ACTIVE}
     return [
-        Placement(
+        _grown(at_work[part.site], part.replicas)
+        if part.site in at_work
+        else Placement(
             site=part.site,
             epoch=part.epoch,
             replicas=part.replicas,
@@ -50,21 +56,46 @@ def placements_of(
     ]
 
 
-def remainder_view(view: WorkloadView, status: WorkloadStatus) -> WorkloadView:
-    """A view of what is missing of a split; the same view while nothing of it is placed."""
+def _grown(part: Placement, more: int) -> Placement:
+    return part.model_copy(update={"replicas": part.replicas + more})
+
+
+def finishes(template: Mapping[str, Any]) -> bool:
+    """Whether work of this kind comes to an end, so that what runs is never given more pods."""
+    adapter = ADAPTERS.get(f"{template.get('apiVersion')}/{template.get('kind')}")
+    return adapter is None or adapter.finishes
+
+
+def remainder_view(view: WorkloadView, status: WorkloadStatus, *, grows: bool) -> WorkloadView:
+    """A view of what is missing of a split; the same view while nothing of it is placed.
+
+    What stands keeps what it has and counts against the sites that the split may have.
+
+    Args:
+        view: of the whole.
+        status: with its parts.
+        grows: a part that is at work may be given more pods: its kind never finishes.
+    """
     pods = missing(status)
     if not pods:
         return view
-    here = frozenset(SiteName(p.site) for p in status.placements if p.phase in HOLDING)
-    need = view.placement
+    standing = [part for part in status.placements if part.phase in HOLDING]
+    need, count = view.placement, len(standing)
+    fewest = min(max(0, need.min_sites - count), pods)
     return replace(
         view,
         demand=with_pods(view.demand, pods),
-        excluded_sites=view.excluded_sites | here,
+        current=tuple(
+            CurrentPart(SiteName(part.site), part.accelerator_class, part.replicas, part.epoch)
+            for part in standing
+        ),
+        grows=frozenset(SiteName(part.site) for part in standing if grows and part.phase in ACTIVE),
         placement=replace(
             need,
-            max_sites=max(1, need.max_sites - len(here)),
-            min_replicas_per_site=min(need.min_replicas_per_site, pods),
+            min_sites=fewest,
+            max_sites=max(fewest, need.max_sites - count),
+            # Two parts that were lost had at least that many each, unless it was scaled since.
+            min_replicas_per_site=min(need.min_replicas_per_site, pods // max(1, fewest)),
         ),
     )
 

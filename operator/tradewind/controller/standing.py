@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from tradewind.api.workload import Placement, PlacementPhase
 from tradewind.controller import lifecycle
-from tradewind.controller.splits import remainder_view
+from tradewind.controller.splits import finishes, remainder_view
 from tradewind.controller.store import Record, Store
 from tradewind.placement.snapshot import CurrentPart, SiteName, WorkloadView
 from tradewind.placement.views import workload_view
@@ -116,7 +116,7 @@ class WorkloadViews:
             planned_start=plan.start_at if plan else None,
             planned_site=_site(plan.site) if plan else None,
         )
-        return remainder_view(view, status)
+        return remainder_view(view, status, grows=not finishes(record.model.spec.template))
 
     def _placed_view(
         self, record: Record | None, phases: frozenset[PlacementPhase]

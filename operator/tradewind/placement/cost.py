@@ -237,6 +237,28 @@ class Pricer:
             )
         return found
 
+    def latency_by_region(
+        self, shape: Shape, prices: PolicySpec, site: I64, run_s: F64
+    ) -> tuple[F64, F64]:
+        """What of the term `latency` is due to the consumers of each region.
+
+        Args:
+            shape: whose consumers; those of a region without any share are left out.
+            prices: of its policy.
+            site: (M,) places on the axis S.
+            run_s: (M,) seconds.
+
+        Returns:
+            (K,) shares of the regions, and (K, M) USD, not rounded; their sum is the term.
+        """
+        shares = [(region, price_or_zero(share)) for region, share in shape.placement.latency_from]
+        shares = [(region, share) for region, share in shares if share > 0]
+        price = price_or_zero(prices.latency_per_millisecond_hour)
+        found = np.zeros((len(shares), len(site)))
+        for k, (region, share) in enumerate(shares):
+            found[k] = share * price * run_s / 3600 * self._in.latency_ms(region).values[site]
+        return np.array([share for _, share in shares]), found
+
     def _own_terms(
         self, prices: PolicySpec, site: I64, run_h: F64
     ) -> tuple[F64, list[tuple[str, Mask]]]:

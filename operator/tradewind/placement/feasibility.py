@@ -179,6 +179,10 @@ class Evaluator:
         """How long work of a stated length runs on a class, seconds; on no class as stated."""
         return self._pricer.run_s(runtime, class_name)
 
+    def latency_by_region(self, found: Evaluation, site: I64, run_s: F64) -> tuple[F64, F64]:
+        """Shares of the consumers' regions, and USD of latency; see `Pricer.latency_by_region`."""
+        return self._pricer.latency_by_region(found.shape, found.policy, site, run_s)
+
     def evaluate(self, shape: Shape, policy: PolicySpec) -> Evaluation:
         """Apply the hard rules to a shape, and price what they leave over."""
         shape = with_defaults(shape, policy)

@@ -137,6 +137,18 @@ class Limits:
             np.minimum(found, _affordable(purse.carbon_kg, lot.carbon_kg), out=found)
         return found
 
+    def bounds(self, queue: str, lot: Lot) -> list[tuple[F64, float]]:
+        """What lots on all rows together may take: (R',) of each one, and how much there is."""
+        found = [
+            (np.where(line.rows[lot.rows], lot.units, 0).astype(np.float64), float(line.left))
+            for line in self._lines.get(queue, ())
+        ]
+        purse = self._purses.get(queue)
+        if purse is not None:
+            pairs = ((lot.usd, purse.usd), (lot.carbon_kg, purse.carbon_kg))
+            found += [(each, left + SLACK) for each, left in pairs if math.isfinite(left)]
+        return found
+
     def closed(self, queue: str, lot: Lot) -> Closed | None:
         """Rows that are closed to a workload of a lot now; None where a queue has no limit."""
         if not self.any(queue):

@@ -59,6 +59,10 @@ class RefusalReason(Enum):
     RESERVED = "CapacityReserved"
     QUOTA = "QuotaExceeded"
     BUDGET = "BudgetExceeded"
+    CANNOT_SPLIT = "CannotBeSplit"
+    FEW_SITES = "TooFewSites"
+    PART_STANDS = "PartStandsThere"
+    PARTS = "PartsDoNotFit"
 
     @property
     def verdict(self) -> Verdict:
@@ -82,6 +86,7 @@ _WAITING = frozenset(
         RefusalReason.RESERVED,
         RefusalReason.QUOTA,
         RefusalReason.BUDGET,  # the next month brings a new one
+        RefusalReason.PARTS,
     }
 )
 
@@ -265,7 +270,7 @@ class Assignment:
         site: where.
         class_name: the accelerator class; None without accelerators.
         resource_name: by which pods ask for that class there.
-        replicas: pods of this part.
+        replicas: pods of this part; where a part of it stands already, so many more.
         epoch: fencing number, above every earlier one of the workload.
         start_at: when to create it.
         cost: USD, of this part.

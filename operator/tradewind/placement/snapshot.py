@@ -180,7 +180,8 @@ class PlacementNeed:
         max_latency_ms: hard limit to every region of `latency_from`.
         data: (site where input lies, GiB).
         pinned_to: sites with data that may not leave; more than one leaves no site.
-        max_sites: the most sites it may be split over.
+        min_sites: the fewest sites it is to be split over.
+        max_sites: the most sites it may be split over; 1 where its template cannot be split.
         min_replicas_per_site: of each part of a split.
     """
 
@@ -191,6 +192,7 @@ class PlacementNeed:
     max_latency_ms: float | None = None
     data: tuple[tuple[SiteName, float], ...] = ()
     pinned_to: frozenset[SiteName] = frozenset()
+    min_sites: int = 1
     max_sites: int = 1
     min_replicas_per_site: int = 1
 
@@ -248,7 +250,9 @@ class WorkloadView:
         queue: name of the ComputeQueue; empty: none.
         epoch: the highest epoch ever written for it; 0 when never placed.
         excluded_sites: sites lost with a part of it; they get nothing of it until they are back.
-        current: its parts that stand.
+        current: its parts that stand. Of pending work: those of a split, which keep what they have;
+            `demand` is what is missing.
+        grows: sites at which a part that stands may be given more pods.
         done_s: run time on the reference class that is behind it, as of its last checkpoint.
         planned_start: when the last cycle that deferred it meant to start it; None: not deferred.
         planned_site: where that cycle meant to start it.
@@ -276,6 +280,7 @@ class WorkloadView:
     epoch: int = 0
     excluded_sites: frozenset[SiteName] = frozenset()
     current: tuple[CurrentPart, ...] = ()
+    grows: frozenset[SiteName] = frozenset()
     done_s: float = 0.0
     planned_start: datetime | None = None
     planned_site: SiteName | None = None
@@ -336,7 +341,7 @@ class Snapshot:
 
     Args:
         sites: in any order.
-        pending: workloads without a placement, in any order.
+        pending: workloads without a placement, or with pods that have none, in any order.
         running: workloads that are placed, not finished and not being evicted; read only where
             victims, moves or future capacity are looked for.
         evicting: workloads whose eviction is written and not yet carried out: their pods still

@@ -109,6 +109,7 @@ def _placement_need(spec: PlacementSpec) -> PlacementNeed:
         max_latency_ms=latency.max_milliseconds if latency else None,
         data=tuple((SiteName(place.site), place.size_gib) for place in spec.data),
         pinned_to=frozenset(SiteName(place.site) for place in spec.data if place.pinned),
+        min_sites=split.min_sites if split else 1,
         max_sites=split.max_sites if split else 1,
         min_replicas_per_site=split.min_replicas_per_site if split else 1,
     )

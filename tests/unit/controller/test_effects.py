@@ -384,8 +384,10 @@ def test_what_a_split_lost_is_placed_anew_and_the_rest_goes_on() -> None:
     assert placed(record).message.startswith("4 of 6 pods have no site")
     (view,) = scene.freeze().pending
     assert view.demand.replicas == 4
-    assert view.excluded_sites == {A, B}
-    assert view.placement.max_sites == 1
+    assert view.excluded_sites == {A}
+    assert [(part.site, part.replicas) for part in view.current] == [(B, 2)]
+    assert view.grows == frozenset()  # what a Job has begun stays as it is
+    assert (view.placement.min_sites, view.placement.max_sites) == (0, 1)
     scene.store.sites["c"] = compute_site("c")
     scene.take(assigned((SiteName("c"), 4), epoch=2))
     assert [(p.site, p.epoch, p.replicas, p.completions) for p in record.status.placements] == [

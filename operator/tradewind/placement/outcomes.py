@@ -1,0 +1,193 @@
+"""What became of the workloads of a cycle, and of those of one round, with the reasons.
+
+The parts of a split are one outcome: all of them, or none.
+"""
+
+from datetime import datetime
+
+from tradewind.placement.capacity import Ledger
+from tradewind.placement.contest import Case
+from tradewind.placement.deferral import after
+from tradewind.placement.division import Choice
+from tradewind.placement.explain import Explainer, verdict_of
+from tradewind.placement.limits import Limits
+from tradewind.placement.parted import Parted
+from tradewind.placement.partwords import PartExplainer
+from tradewind.placement.plan import (
+    NO_SITE,
+    Assignment,
+    Deferred,
+    Eviction,
+    Explanation,
+    Plan,
+    Refusal,
+    RefusalReason,
+    Verdict,
+    Waiting,
+)
+from tradewind.placement.snapshot import Uid, WorkloadView
+from tradewind.placement.table import SiteTable
+
+#: A place for all of it, its parts, or none.
+Outcome = Assignment | tuple[Assignment, ...] | Waiting | Deferred
+Outcomes = list[tuple[WorkloadView, Outcome]]
+
+
+class Found:
+    """What the rounds of a cycle have come to so far."""
+
+    def __init__(self) -> None:
+        self.assignments: list[Assignment] = []
+        self.waiting: dict[Uid, Waiting] = {}
+        self.deferred: dict[Uid, Deferred] = {}
+        self.evictions: list[Eviction] = []
+
+    @property
+    def evicted(self) -> frozenset[Uid]:
+        """Running work that is to end."""
+        return frozenset(eviction.uid for eviction in self.evictions)
+
+    def add(self, uid: Uid, outcome: Outcome) -> None:
+        """A later round's word on what found no place in an earlier one goes before."""
+        self.waiting.pop(uid, None)
+        self.deferred.pop(uid, None)
+        match outcome:
+            case tuple():
+                self.assignments += outcome
+            case Assignment():
+                self.assignments.append(outcome)
+            case Waiting():
+                self.waiting[uid] = outcome
+            case Deferred():
+                self.deferred[uid] = outcome
+
+    def plan(self, serial: int) -> Plan:
+        """All of it."""
+        return Plan(
+            tuple(self.assignments),
+            tuple(self.waiting.values()),
+            tuple(self.deferred.values()),
+            tuple(self.evictions),
+            serial=serial,
+        )
+
+
+class Telling:
+    """The outcomes of a round, once its capacity is shared out.
+
+    Args:
+        table: the sites.
+        explainer: of the cycle.
+        ledger: as the round has left it.
+        limits: likewise.
+        now: of the cycle.
+    """
+
+    def __init__(
+        self,
+        table: SiteTable,
+        explainer: Explainer,
+        ledger: Ledger,
+        limits: Limits,
+        now: datetime,
+    ) -> None:
+        self._table = table
+        self._explainer = explainer
+        self._ledger = ledger
+        self._limits = limits
+        self._now = now
+
+    def parts(self, parted: Parted) -> Outcomes:
+        """The outcomes of what is planned in parts."""
+        if not parted.members:
+            return []
+        view = self._ledger.view()
+        words = PartExplainer(self._table, self._explainer, view, self._limits, self._now)
+        outcomes: Outcomes = []
+        for member in parted.members:
+            if member.parts:
+                outcomes.append((member.workload, words.assignments(member)))
+            else:
+                outcomes.append(
+                    (member.workload, words.waiting(member, parted.room(member.replica)))
+                )
+        return outcomes
+
+    def whole(self, case: Case, chosen: list[Choice]) -> Outcomes:
+        """The outcomes of a case; the first of its workloads get its earliest and best rows."""
+        view = self._ledger.view()
+        closed = None
+        if case.lot is not None:
+            closed = self._limits.closed(case.group.shape.queue, case.lot)
+        outcomes: Outcomes = []
+        first = 0
+        for place, slot, count in chosen:
+            later = case.costs[slot] if slot else None
+            why = self._explainer.explain(case.found, view, place, closed, later=later)
+            members = case.group.members[first : first + count]
+            first += count
+            if slot:
+                outcomes += [(w, self._defer(w, case, slot, why)) for w in members]
+            else:
+                outcomes += zip(members, self._assign(members, case, place, why), strict=True)
+        left = case.group.members[first:]
+        if left:
+            why = self._explainer.explain(case.found, view, None, closed)
+            # What had room when the round began, and was taken by others, may come free again.
+            verdict = Verdict.WAIT if case.room.any() else verdict_of(why.refused)
+            outcomes += [(workload, Waiting(workload.uid, verdict, why)) for workload in left]
+        return outcomes
+
+    def _defer(self, workload: WorkloadView, case: Case, slot: int, why: Explanation) -> Deferred:
+        if why.chosen is None:
+            raise AssertionError(f"{workload.uid}: a choice without a candidate")
+        return Deferred(
+            uid=workload.uid,
+            start_at=after(self._now, float(case.starts_s[slot])),
+            site=why.chosen.site,
+            class_name=why.chosen.class_name,
+            cost=why.chosen.cost,
+            cost_now=case.costs[0].at(int(case.open[0])) if len(case.open) else None,
+            explanation=why,
+        )
+
+    def _assign(
+        self, workloads: list[WorkloadView], case: Case, place: int, why: Explanation
+    ) -> list[Assignment]:
+        if why.chosen is None:
+            raise AssertionError(f"{case.group.shape}: a choice without a candidate")
+        accelerator = self._table.row_accelerator[int(case.found.rows[place])]
+        site, class_name, cost = why.chosen.site, why.chosen.class_name, why.chosen.cost
+        resource_name = accelerator.resource_name if accelerator else None
+        pods, now = case.found.shape.pods, self._now
+        return [
+            Assignment(
+                workload.uid,
+                site,
+                class_name,
+                resource_name,
+                pods,
+                workload.epoch + 1,
+                now,
+                cost,
+                why,
+            )
+            for workload in workloads
+        ]
+
+
+def without_policy(workload: WorkloadView) -> Waiting:
+    """Work whose policy does not exist."""
+    return refused(
+        workload,
+        Refusal(
+            NO_SITE,
+            RefusalReason.NO_POLICY,
+            f"there is no PlacementPolicy {workload.policy!r}",
+        ),
+    )
+
+
+def refused(workload: WorkloadView, refusal: Refusal) -> Waiting:
+    """Work that no site is asked about."""
+    return Waiting(workload.uid, Verdict.NEVER, Explanation(workload.policy, None, (), (refusal,)))
