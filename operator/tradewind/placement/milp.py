@@ -1,6 +1,6 @@
 """A linear model with whole numbers, built column by column, solved by HiGHS.
 
-One thread, and bounded by branches, not by time: equal questions get equal answers.
+Not in parallel, and bounded by branches, not by time: equal questions get equal answers.
 """
 
 from collections.abc import Sequence
@@ -52,6 +52,9 @@ class Model:
         Args:
             gap: share of the cost by which they may miss the optimum.
             branches: how many may be looked at.
+
+        Raises:
+            RuntimeError: HiGHS failed, which has nothing to do with there being no solution.
         """
         model = highspy.HighsLp()
         model.num_col_, model.num_row_ = len(self.cost), len(self.rows)
@@ -68,17 +71,18 @@ class Model:
         kinds = highspy.HighsVarType
         model.integrality_ = [kinds.kInteger if w else kinds.kContinuous for w in self.whole]
         solver = _Highs()
-        options = {
+        options: dict[str, bool | float | str] = {
             "output_flag": False,
-            "threads": 1,
+            # Not `threads`: it fails where somebody else in the process has asked for others.
+            "parallel": "off",
             "mip_rel_gap": gap,
             "mip_abs_gap": 1e-6,
             "mip_max_nodes": branches,
         }
         for option, value in options.items():
             solver.setOptionValue(option, value)
-        solver.passModel(model)
-        solver.run()
+        if highspy.HighsStatus.kError in (solver.passModel(model), solver.run()):
+            raise RuntimeError("HiGHS could not read the model, or failed in it")
         solution = solver.getSolution()
         if not solution.value_valid:
             return None
