@@ -4,7 +4,7 @@ Only what still holds is taken over. A workload whose spec changed while the pla
 planned again in the next cycle, and an eviction needs the very epoch that it was decided for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,6 +21,7 @@ from tradewind.controller.store import Record, Store
 from tradewind.controller.writer import WorkloadWriter
 from tradewind.placement.explain import decision_of
 from tradewind.placement.plan import Assignment, Deferred, Eviction, Plan, Waiting
+from tradewind.placement.snapshot import WorkloadView
 
 PLACED = Counter("tradewind_placements_total", "Placements decided.", ["site"], registry=REGISTRY)
 REFUSALS = Counter(
@@ -61,7 +62,11 @@ class PlanEffects:
         self._nominations = nominations
 
     def take(
-        self, made: Plan, decided_on: Mapping[str, AIWorkload], now: datetime
+        self,
+        made: Plan,
+        decided_on: Mapping[str, AIWorkload],
+        now: datetime,
+        running: Iterable[WorkloadView] = (),
     ) -> datetime | None:
         """Take a plan over.
 
@@ -69,6 +74,7 @@ class PlanEffects:
             made: the plan.
             decided_on: the pending workloads as they were when the snapshot was frozen, by uid.
             now: the cycle's time.
+            running: what ran in that snapshot.
 
         Returns:
             When the first deferred start is due; None if nothing is deferred.
@@ -85,7 +91,8 @@ class PlanEffects:
         for deferred in made.deferred:
             if (record := self._current(deferred.uid, decided_on)) is not None:
                 self._defer(record, deferred, now)
-        taken = [eviction for eviction in made.evictions if self._evict(eviction, now)]
+        holding = self._unchanged(made.evictions, running)
+        taken = [eviction for eviction in holding if self._evict(eviction, now)]
         self._nominations.note(taken)
         return min((deferred.start_at for deferred in made.deferred), default=None)
 
@@ -95,6 +102,24 @@ class PlanEffects:
         if record is None or not record.pending or record.model is not decided_on.get(uid):
             return None
         return record
+
+    def _unchanged(
+        self, evictions: Sequence[Eviction], running: Iterable[WorkloadView]
+    ) -> list[Eviction]:
+        """The evictions of work whose spec is still the one that they were decided on.
+
+        Whose checkpoints, priority or sites were changed meanwhile is planned again; whoever was to
+        get the room is, too.
+        """
+        if not evictions:
+            return []  # most cycles: nothing that runs is walked over
+        evicted = {eviction.uid for eviction in evictions}
+        read = {view.uid: view.generation for view in running if view.uid in evicted}
+        return [one for one in evictions if self._generation(one.uid) == read.get(one.uid)]
+
+    def _generation(self, uid: str) -> int | None:
+        record = self._store.workloads.get(uid)
+        return record.model.metadata.generation if record else None
 
     def _assign(self, record: Record, assignments: list[Assignment], now: datetime) -> None:
         before = record.status

@@ -136,7 +136,8 @@ class PlanningLoop:
             with PLAN.time():
                 made = await asyncio.to_thread(self._planner.plan, snapshot, now)
             if self._leading():
-                self._wake_at(self._effects.take(made, decided_on, now), self._clock.now())
+                due = self._effects.take(made, decided_on, now, snapshot.running)
+                self._wake_at(due, self._clock.now())
 
     def _rebalance_due(self) -> bool:
         """Whether running work is to be looked over in this cycle."""

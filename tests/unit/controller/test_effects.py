@@ -106,7 +106,7 @@ class Scene:
 
     def take(self, made: Plan, now: Any = START) -> Any:
         decided_on = {record.uid: record.model for record in self.store.pending()}
-        return self.effects.take(made, decided_on, now)
+        return self.effects.take(made, decided_on, now, self.freeze().running)
 
     def freeze(self) -> Snapshot:
         return self.freezer.freeze(1, START)
@@ -199,7 +199,7 @@ class _Deferring:
 
     effects: PlanEffects
 
-    def take(self, made: Plan, decided_on: Any, now: Any) -> Any:
+    def take(self, made: Plan, decided_on: Any, now: Any, running: Any) -> Any:
         assert made.assignments
         return self.effects.take(deferred(), decided_on, now)
 
@@ -296,6 +296,19 @@ def test_an_eviction_of_another_epoch_is_passed_over() -> None:
     scene.take(eviction(epoch=2))
     assert record.status is before
     assert scene.written == []
+
+
+def test_an_eviction_of_work_whose_spec_changed_meanwhile_is_decided_anew() -> None:
+    scene = Scene()
+    record = running(scene, runtime={"checkpoint": {"interval": "20m"}})
+    frozen = scene.freeze().running
+    changed = works.raw(generation=2, status=record.status)
+    scene.store.take_workload(changed)
+    before = record.status
+    scene.effects.take(eviction("Moved"), {}, START, frozen)
+    assert record.status is before
+    scene.effects.take(eviction("Moved"), {}, START, scene.freeze().running)
+    assert record.status.placements[0].phase is lifecycle.EVICTING
 
 
 @pytest.mark.parametrize(
