@@ -146,7 +146,7 @@ class Parted:
     def content(self) -> bool:
         """Whether none does worse than it would alone."""
         return all(
-            not member.parts if np.isinf(member.least_usd) else member.usd <= member.least_usd
+            np.isinf(member.least_usd) or (member.parts and member.usd <= member.least_usd)
             for member in self.members
         )
 

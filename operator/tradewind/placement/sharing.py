@@ -3,9 +3,10 @@
 Work that is split is placed by itself (`parted.py`). Where it is in the way of whole workloads, or
 they in its, the round is divided several ways, and the cheapest in all is kept:
 
-1. the split work first, at what it costs;
-2. the split work first, at what it costs with the price of capacity;
-3. the whole workloads first.
+1. the split work first, at what it costs with the price of capacity;
+2. the split work first, at what it costs, in the order of the round or backwards;
+3. the whole workloads first;
+4. few workloads, as one model (`joint.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -25,9 +26,10 @@ from tradewind.placement.cost import START_NOW
 from tradewind.placement.division import Choices, divide
 from tradewind.placement.feasibility import Evaluator
 from tradewind.placement.groups import Group
+from tradewind.placement.joint import Joint
 from tradewind.placement.limits import Limits, Saved
 from tradewind.placement.parted import Parted, Rent
-from tradewind.placement.prices import clearing_prices
+from tradewind.placement.prices import bound, clearing_prices
 from tradewind.placement.replicas import Replica
 from tradewind.placement.snapshot import WorkloadView
 from tradewind.placement.solver import QUICK
@@ -36,6 +38,8 @@ from tradewind.placement.table import F64
 
 #: More groups than this are divided once, by price.
 FEW = 64
+#: A division that is so near to the bound is good enough.
+NEAR = 0.005
 
 
 class Sharing:
@@ -76,21 +80,26 @@ class Sharing:
         if parted.content and (choices := self._content(alone=False)) is not None:
             return choices
         self._restore(start, parted)
-        rent = self._rent(parted)
-        ways: list[Callable[[], Choices]] = [lambda: self._first(parted, rent)]
+        rent, floor = self._rent(parted)
+        ways: list[Callable[[], Choices | None]] = [lambda: self._first(parted, rent)]
         if len(self._cases) + len(parted.members) <= FEW:
             ways += [
                 lambda: self._first(parted, None),
                 lambda: self._last(parted),
                 lambda: self._first(parted, None, backwards=True),
+                lambda: self._jointly(parted),
             ]
         best: tuple[float, Choices, _Moment] | None = None
         for way in ways:
             choices = way()
+            if choices is None:
+                continue
             cost = self._cost(choices) + parted.cost()
             if best is None or cost < best[0] - 1e-9:
                 best = cost, choices, self._moment(parted)
             self._restore(start, parted)
+            if best[0] <= floor + NEAR * abs(floor):
+                break
         if best is None:
             raise AssertionError("a round was divided in no way")
         self._restore(best[2], parted)
@@ -106,6 +115,10 @@ class Sharing:
         choices = self.divide()
         parted.place()
         return choices
+
+    def _jointly(self, parted: Parted) -> Choices | None:
+        table = self._evaluator.table
+        return Joint(self._cases, parted, table, self._ledger, self._limits).run()
 
     def _moment(self, parted: Parted) -> "_Moment":
         return self._ledger.view(), self._limits.saved(), parted.saved()
@@ -125,8 +138,12 @@ class Sharing:
             total += sum(count * float(counts[place, slot]) for place, slot, count in chosen)
         return total
 
-    def _rent(self, parted: Parted) -> Rent:
-        """Prices at which whole workloads and replicas, each for itself, would fit."""
+    def _rent(self, parted: Parted) -> tuple[Rent, float]:
+        """Prices at which whole workloads and replicas, each for itself, would fit.
+
+        Returns:
+            The rent at these prices, and USD that no division of the round is below.
+        """
         alike: dict[int, tuple[Replica, int]] = {}
         for member in parted.members:
             _, count = alike.get(id(member.replica), (member.replica, 0))
@@ -147,7 +164,7 @@ class Sharing:
             rents[id(replica)] = (
                 carried.rents(usage, case.found.rows, ends)[:, 0] if replica.needs else np.zeros(0)
             )
-        return lambda replica: rents[id(replica)]
+        return (lambda replica: rents[id(replica)]), bound(market, prices)
 
     def _content(self, *, alone: bool) -> Choices | None:
         """Each group takes its own best; None, and nothing taken, when one is in another's way."""
