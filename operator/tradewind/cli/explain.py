@@ -74,7 +74,8 @@ def _headline(workload: AIWorkload, status: WorkloadStatus, now: datetime) -> li
     metadata, template = workload.metadata, workload.spec.template
     kind = f"{workload.spec.class_name.value} {template.get('kind', 'object')}"
     title = [Cell(f"{metadata.namespace}/{metadata.name}", Tone.STRONG), Cell(f"   {kind}")]
-    return [title, *_state(status, now), *_estimate(status), *_usage(status)]
+    progress = _progress(workload, status)
+    return [title, *_state(status, now), *progress, *_estimate(status), *_usage(status)]
 
 
 def _state(status: WorkloadStatus, now: datetime) -> list[Line]:
@@ -117,6 +118,16 @@ def _pods(status: WorkloadStatus, now: datetime) -> str:
         return f" after {age((ended - started).total_seconds())}"
     since = f", started {_ago(started, now)}" if started else ""
     return f", {status.ready_replicas} of {status.replicas} pods ready{since}"
+
+
+def _progress(workload: AIWorkload, status: WorkloadStatus) -> list[Line]:
+    """What earlier runs of interrupted work are worth."""
+    finished = status.phase in (WorkloadPhase.SUCCEEDED, WorkloadPhase.FAILED)
+    if finished or not status.done_seconds > 0:
+        return []
+    whole = workload.spec.runtime.duration
+    of = f" of {age(whole)}" if whole else ""
+    return [[Cell(f"Its checkpoints keep {age(status.done_seconds)}{of} from earlier runs")]]
 
 
 def _estimate(status: WorkloadStatus) -> list[Line]:

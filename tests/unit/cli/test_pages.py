@@ -135,6 +135,15 @@ def test_explain_names_what_each_site_lacks_and_how_much() -> None:
         """)
 
 
+def test_explain_tells_what_earlier_runs_are_worth_until_it_is_done() -> None:
+    moved = objects.training(doneSeconds=20000)
+    moved["spec"]["runtime"] = {"duration": "6h"}
+    told = "Its checkpoints keep 5h33m of 6h from earlier runs\n"
+    assert told in text(explain.lines(moved, objects.NOW))
+    moved["status"]["phase"] = "Succeeded"
+    assert told not in text(explain.lines(moved, objects.NOW))
+
+
 def test_finished_work_says_how_long_it_took_and_misses_no_pod() -> None:
     done = objects.training(phase="Succeeded", readyReplicas=0)
     done["status"]["placements"][0] |= {
