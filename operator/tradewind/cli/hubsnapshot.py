@@ -79,8 +79,8 @@ class HubView:
             raise AssertionError("a new workload was known before")
         return made
 
-    def snapshot(self, now: datetime) -> Snapshot:
-        """What a cycle would be told."""
+    def snapshot(self, now: datetime, *, rebalance: bool = False) -> Snapshot:
+        """What a cycle would be told; `rebalance` has it look over running work, too."""
         accounts = QueueAccounts(self.store)
         metered = _Metered(self.store, accounts)
         freezer = Freezer(
@@ -92,7 +92,7 @@ class HubView:
             outlook=self.outlook,
         )
         accounts.refresh(now)
-        return freezer.freeze(1, now)
+        return freezer.freeze(1, now, rebalance=rebalance)
 
     def _signals(self, name: str) -> SiteSignals:
         status = self.store.sites[name].status

@@ -114,11 +114,14 @@ def plan(
     ask: Ask,
     *,
     filename: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             "--filename", "-f", metavar="FILE", help="AIWorkloads; - is standard input. Repeatable."
         ),
-    ],
+    ] = None,
+    running: Annotated[
+        bool, typer.Option("--running", help="Tell what running work would move or pause, too.")
+    ] = False,
     default_policy: Annotated[
         str,
         typer.Option(metavar="NAME", help="PlacementPolicy of workloads that name none."),
@@ -130,7 +133,7 @@ def plan(
     """
     from tradewind.cli import whatif
 
-    whatif.show(ask, filename, default_policy=default_policy)
+    whatif.show(ask, filename or [], default_policy=default_policy, running=running)
 
 
 SiteNames = Annotated[list[str], typer.Argument(metavar="SITE...", help="Names of ComputeSites.")]

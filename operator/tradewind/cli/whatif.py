@@ -6,9 +6,10 @@ on the hub competes, as it would in the operator's next cycle.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from pydantic import ValidationError
@@ -21,7 +22,9 @@ from tradewind.cli.ask import Ask
 from tradewind.cli.documents import Object, read_documents
 from tradewind.cli.hub import Hub
 from tradewind.cli.hubsnapshot import HubObjects, HubView, hub_view
+from tradewind.cli.leaving import Leaving, leaving_lines
 from tradewind.cli.verdict import Verdict, lines
+from tradewind.cli.view import Cell
 from tradewind.cli.watching import Page, show_page
 from tradewind.controller.jointly import joint_decision, joint_estimate
 from tradewind.controller.outlooks import outlook_of
@@ -38,7 +41,33 @@ _APPLY: Final = "application/apply-patch+yaml"
 _CANNOT_CHECK: Final = frozenset({403, 404})
 
 
-def show(ask: Ask, files: Sequence[Path], *, default_policy: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What the next cycle would decide.
+
+    Args:
+        verdicts: on the workloads that were asked about.
+        leaving: running work that would move or pause; None: not asked.
+    """
+
+    verdicts: list[Verdict]
+    leaving: list[Leaving] | None = None
+
+    def lines(self, now: datetime) -> list[Sequence[Cell]]:
+        """For people."""
+        found = [line for verdict in self.verdicts for line in lines(verdict, now)]
+        return found if self.leaving is None else [*found, *leaving_lines(self.leaving)]
+
+    def document(self, now: datetime) -> dict[str, Any]:
+        """For programs."""
+        found: dict[str, Any] = {"at": now.isoformat()}
+        found["plans"] = [verdict.document() for verdict in self.verdicts]
+        if self.leaving is not None:
+            found["leaving"] = [one.document() for one in self.leaving]
+        return found
+
+
+def show(ask: Ask, files: Sequence[Path], *, default_policy: str, running: bool) -> None:
     """Run the command.
 
     Raises:
@@ -48,9 +77,10 @@ def show(ask: Ask, files: Sequence[Path], *, default_policy: str) -> None:
     namespace = ask.namespace or hub.namespace_of(ask)
 
     async def page(there: Hub, now: datetime) -> Page:
-        verdicts = await what_if(there, documents, namespace, now, default_policy=default_policy)
-        body = [line for verdict in verdicts for line in lines(verdict, now)]
-        return Page(body, {"at": now.isoformat(), "plans": [v.document() for v in verdicts]})
+        found = await what_if(
+            there, documents, namespace, now, default_policy=default_policy, running=running
+        )
+        return Page(found.lines(now), found.document(now))
 
     show_page(ask, page)
 
@@ -62,7 +92,8 @@ async def what_if(
     now: datetime,
     *,
     default_policy: str,
-) -> list[Verdict]:
+    running: bool = False,
+) -> Foreseen:
     """Plan the workloads of some documents, as if they were on the hub.
 
     Args:
@@ -71,6 +102,7 @@ async def what_if(
         namespace: of workloads that name none.
         now: the time of the plan.
         default_policy: of workloads that name no policy.
+        running: tell what running work would move or pause, too; then no workload need be given.
 
     Raises:
         ConfigurationError: no workload among them, or one that the hub would refuse.
@@ -79,16 +111,21 @@ async def what_if(
     for item in documents:
         if item["kind"] != KIND and item["kind"] not in _OVERLAYS:
             answer.note(f"{item['kind']} {item['metadata']['name']} counts for nothing here")
-    if not wanted:
+    if not (wanted or running):
         raise ConfigurationError(
-            f"there is no {KIND} in the files", hint="its kind and apiVersion say what it is"
+            f"there is no {KIND} in the files",
+            hint="its kind and apiVersion say what it is; --running asks about what runs already",
         )
     checked = [await _checked(there, item) for item in wanted]
     view = hub_view(await _objects(there, documents), default_policy=default_policy)
     view.outlook = lambda name: outlook_of(view.store.sites[name].status)
     records = [view.add(item) for item in checked]
-    made = plan(view.snapshot(now), now, EngineConfig())
-    return [_verdict(view, record, made, now) for record in records]
+    made = plan(view.snapshot(now, rebalance=running), now, EngineConfig())
+    verdicts = [_verdict(view, record, made, now) for record in records]
+    if not running:
+        return Foreseen(verdicts)
+    leaving = [Leaving(_label(view, one.uid), one) for one in made.evictions if one.by is None]
+    return Foreseen(verdicts, leaving)
 
 
 def _with_namespace(item: Object, namespace: str) -> Object:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tradewind.cli.documents import STDIN, read_documents
 from tradewind.cli.hub import Hub
 from tradewind.cli.hubsnapshot import HubObjects, hub_view
 from tradewind.cli.verdict import Verdict, lines
-from tradewind.cli.whatif import what_if
+from tradewind.cli.whatif import Foreseen, what_if
 from tradewind.controller.outlooks import outlook_of, published, terms_told
 from tradewind.telemetry.outlook import NO_OUTLOOK, Outlook, SignalForecast
 
@@ -121,7 +122,16 @@ class Session:
 
 async def ask(session: Session, *documents: dict[str, Any]) -> list[Verdict]:
     there = Hub(session)  # type: ignore[arg-type]
-    return await what_if(there, documents, "research", START, default_policy="balanced")
+    found = await what_if(there, documents, "research", START, default_policy="balanced")
+    assert found.leaving is None
+    return found.verdicts
+
+
+async def leaving(session: Session, *documents: dict[str, Any]) -> Foreseen:
+    there = Hub(session)  # type: ignore[arg-type]
+    return await what_if(
+        there, documents, "research", START, default_policy="balanced", running=True
+    )
 
 
 def text(verdict: Verdict) -> str:
@@ -178,6 +188,53 @@ async def test_a_policy_in_the_files_counts_instead_of_the_hubs() -> None:
     assert before.parts[0].site == "cheap"
     (after,) = await ask(session, work(), policy(carbonPerTonne=1e6))
     assert after.parts[0].site == "clean"
+
+
+def running_work() -> dict[str, Any]:
+    """Work that has run for two hours of a hundred."""
+    runtime = {"duration": "100h", "checkpoint": {"interval": "10m"}}
+    started = (START - timedelta(hours=2)).isoformat()
+    part = {
+        "site": "dear", "epoch": 1, "replicas": 1, "readyReplicas": 1, "phase": "Running",
+        "startedAt": started,
+    }  # fmt: skip
+    return on_hub(work(runtime=runtime), part)
+
+
+REBALANCE = {"minSaving": 0.2, "cooldown": "1h", "maxConcurrentMoves": 2}
+
+
+async def test_it_tells_what_running_work_would_move_under_a_changed_policy() -> None:
+    dear = site("dear", pricing={"cpuHour": 1, "memoryGiBHour": 0.001})
+    session = Session(dear, site("cheap"), policy(), running_work())
+    stays = await leaving(session)
+    assert (stays.verdicts, stays.leaving) == ([], [])
+    assert [[cell.text for cell in line] for line in stays.lines(START)] == [
+        ["No running work would move or pause now"]
+    ]
+    moves = await leaving(session, policy(rebalance=REBALANCE))
+    (told,) = moves.document(START)["leaving"]
+    assert told["message"].startswith("what is left costs ")
+    del told["message"]
+    assert told == {
+        "workload": "research/train",
+        "from": "dear",
+        "to": "cheap",
+        "reason": "Moved",
+    }
+    page = "\n".join("".join(cell.text for cell in line) for line in moves.lines(START))
+    assert "Running work that would leave its site now" in page
+    assert session.written == []
+
+
+async def test_running_work_and_new_work_may_be_asked_about_together() -> None:
+    drained = site("dear", drain=True)
+    session = Session(drained, site("cheap", nodes=1), policy(), running_work())
+    found = await leaving(session, work("new", cpu=16))
+    assert [verdict.decision.reason for verdict in found.verdicts] == ["Placed"]
+    assert found.leaving == []  # the new work takes the only room
+    (alone,) = (await leaving(session)).leaving or []
+    assert (alone.eviction.reason, alone.eviction.target) == ("Drained", "cheap")
 
 
 async def test_a_site_that_does_not_answer_is_refused() -> None:
