@@ -22,6 +22,9 @@ SILENCE_S: Final = 5.0
 #: From the first byte sent to the last byte read, seconds.
 EXCHANGE_S: Final = 8.0
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+#: What is read as JSON takes up to a hundred bytes a part, so that four MiB of `{},` would take a
+#: hundred. The most series that are read, with a dozen labels each, have fewer parts.
+MAX_ANSWER_PARTS: Final = 100_000
 
 _PART_BYTES: Final = 65536
 
@@ -118,7 +121,10 @@ class BoundedSession(requests.Session):
             if size > MAX_ANSWER_BYTES:
                 response.close()
                 raise TooLongError(f"the answer exceeds {MAX_ANSWER_BYTES >> 20} MiB")
-        return b"".join(parts)
+        answer = b"".join(parts)
+        if answer.count(b",") > MAX_ANSWER_PARTS:
+            raise TooLongError(f"the answer has more than {MAX_ANSWER_PARTS} parts")
+        return answer
 
     def _shut(self, expired: threading.Event) -> None:
         """End the exchange, from another thread: its read fails at once."""

@@ -10,6 +10,7 @@ import socket
 import ssl
 import tempfile
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -284,6 +285,42 @@ def test_an_answer_without_end_is_cut(fake: FakePrometheus) -> None:
     error = fault(fake)
     assert error.reason == "AnswerTooLarge"
     assert next(sent) < 30
+
+
+def filled_with(part: bytes) -> bytes:
+    """A vector of as many parts as the greatest answer holds."""
+    head, tail = b'{"status":"success","data":{"resultType":"vector","result":[', b"]}}"
+    room = MAX_ANSWER_BYTES - len(head) - len(tail)
+    return head + (part * (room // len(part)))[:-1] + tail
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b'{"metric":{"a":"1"},"value":[1764000000,"1"]},', b'{"metric":{},"value":[0,"1"]},', b"{},"],
+    ids=["series", "tiny series", "nothing at all"],
+)
+@pytest.mark.parametrize("endless", [True, False], ids=["a million", "as many as are let in"])
+def test_very_many_series_take_little_memory(
+    fake: FakePrometheus, part: bytes, endless: bool
+) -> None:
+    def million() -> Iterator[bytes]:
+        yield filled_with(part)[:60]
+        for _ in range(1000):
+            yield part * 1000
+
+    fake.body = million if endless else filled_with(part)
+    tracemalloc.start()
+    try:
+        assert fault(fake).reason == "AnswerTooLarge"
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_ANSWER_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_answer_of_the_most_series_is_read(fake: FakePrometheus) -> None:
+    labels = {f"label_{number}": "value" for number in range(12)}
+    fake.says(*((labels | {"a": str(number)}, "1") for number in range(MAX_SERIES)))
+    assert len(ask(fake)) == MAX_SERIES
 
 
 def test_an_answer_of_the_greatest_size_is_read(fake: FakePrometheus) -> None:
