@@ -8,6 +8,8 @@ import pytest
 from tests import hardware
 from tests.live import API, Live, condition, job, path_of, wait_for
 
+from federation.cluster import Cluster
+
 PREFIX = "accelerator.tradewind.dev/"
 DRA = "/apis/resource.k8s.io/v1"
 ACME = {
@@ -33,15 +35,22 @@ def operator(live: Live) -> Any:
 
 @pytest.fixture(scope="module", autouse=True)
 def makers(live: Live) -> Iterator[None]:
-    """At beta, beside AMD, Ascend and TPU: a maker that nobody knows, and NVIDIA by DRA alone."""
-    beta = live.members["beta"]
+    """At beta, beside AMD, Ascend and TPU: a maker that nobody knows, and NVIDIA by DRA alone.
+
+    At alpha, beside whole NVIDIA cards: two that HAMi offers ten times each, without any label.
+    """
+    alpha, beta = live.members["alpha"], live.members["beta"]
+    shared_out = hardware.node("hami-0", {"nvidia.com/gpu": 20})
+    shared_out["metadata"]["annotations"]["hami.io/node-nvidia-register"] = json.dumps(
+        [{"id": f"GPU-{n}", "count": 10, "type": "NVIDIA-NVIDIA L20", "health": True} for n in "01"]
+    )
     bodies = (
         hardware.node("acme-0", {"acme.example/chip": 8}, **{"acme.example/model": "X1"}),
         hardware.node("biren-0", {"birentech.com/gpu": 8}),
         hardware.node("dra-0", {}),
     )
     beta.api.post(f"{DRA}/deviceclasses", hardware.device_class())
-    with hardware.nodes(beta, *bodies):
+    with hardware.nodes(alpha, shared_out), hardware.nodes(beta, *bodies):
         made = hardware.resource_slice("dra-0", "NVIDIA H100 80GB HBM3", 8)
         beta.api.post(f"{DRA}/resourceslices", made)
         try:
@@ -72,6 +81,8 @@ LABELS = {
     "beta-huawei-ascend-910b-000": {"vendor": "huawei", "class": "huawei-ascend-910b3",
                                     "family": "huawei-ascend-910b", "source": "r4"},
     "beta-google-tpu-v5e-000": {"vendor": "google", "class": "google-tpu-v5e", "count": "8"},
+    "hami-0": {"vendor": "nvidia", "class": "nvidia-l20", "count": "2", "units": "2",
+               "sharing": "hami", "source": "r6"},
     "dra-0": {"vendor": "nvidia", "class": "nvidia-h100-sxm", "units": "8", "source": "r1"},
     "biren-0": {"vendor": "biren", "units": "8", "state": "Unclassified", "source": "r10"},
 }  # fmt: skip
@@ -79,7 +90,7 @@ LABELS = {
 
 def test_nodes_of_every_maker_bear_the_standard_labels(live: Live) -> None:
     for name, want in LABELS.items():
-        member = "alpha" if name.startswith("alpha") else "beta"
+        member = "alpha" if name.startswith(("alpha", "hami")) else "beta"
         found = wait_for(
             lambda member=member, name=name: labels_of(live, member, name), f"labels of {name}"
         )
@@ -151,6 +162,21 @@ def test_pods_are_drawn_to_nodes_by_the_standard_labels(live: Live, namespace: s
     [term] = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     wanted = {e["key"].removeprefix(PREFIX): e["values"] for e in term["matchExpressions"]}
     assert wanted == {"class": ["amd-mi300x"], "sharing": ["none"]}
+
+
+def test_cards_that_hami_shares_out_are_asked_for_whole(live: Live, namespace: str) -> None:
+    work = job("cards", namespace, chips=2, run_for="1h", accelerator={"classes": ["nvidia-l20"]})
+    live.wait_phase(live.create(work), "Running")
+    [pod] = live.members["alpha"].api.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
+    assert pod["spec"]["nodeName"] == "hami-0"
+    # Eighteen slots are left, and no card.
+    live.create(job("late", namespace, chips=1, accelerator={"classes": ["nvidia-l20"]}))
+    wait_for(
+        lambda: (
+            "InsufficientAccelerators" in live.cli("explain", f"{namespace}/late", "-o", "json")
+        ),
+        "the second to be told what is missing",
+    )
 
 
 def _dra(live: Live) -> dict[str, Any]:
@@ -250,6 +276,28 @@ def test_labels_go_with_the_hardware_and_with_the_wish(live: Live) -> None:
     finally:
         live.hub.api.patch(f"{API}/computesites/beta", {"spec": {"nodeLabels": True}})
     wait_for(lambda: len(nodes_at(live, "beta", f"{PREFIX}vendor")) >= 30, "labels to be back")
+
+
+def _label_writes(member: Cluster) -> float:
+    """Applies to nodes that the member's API server has seen."""
+    text = member.kubectl("get", "--raw", "/metrics")
+    lines = (line for line in text.splitlines() if line.startswith("apiserver_request_total{"))
+    mine = (line for line in lines if 'resource="nodes"' in line and 'verb="APPLY"' in line)
+    return sum(float(line.rpartition(" ")[2]) for line in mine)
+
+
+def test_a_node_that_changes_otherwise_is_not_written_again(live: Live) -> None:
+    beta = live.members["beta"]
+    wait_for(
+        lambda: condition(live.site("beta"), "NodesLabelled").get("status") == "True", "all labels"
+    )
+    before = _label_writes(beta)
+    for number in range(5):
+        path = f"/api/v1/nodes/beta-amd-mi300x-00{number}"
+        beta.api.patch(path, {"metadata": {"labels": {"tests/touched": "yes"}}})
+    with hardware.nodes(beta, hardware.node("after-them", {"birentech.com/gpu": 4})):
+        wait_for(lambda: labels_of(live, "beta", "after-them"), "labels of the node that came last")
+        assert _label_writes(beta) == before + 1
 
 
 def test_a_member_without_the_right_goes_on_without_labels(live: Live, namespace: str) -> None:

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from tradewind.hardware.clean import NVIDIA_PRODUCT
+from tradewind.hardware.hami import Register
 from tradewind.hardware.resources import Unit
 
 NONE: Final = "none"
+#: Whole cards, each of which the node offers several times over.
+HAMI: Final = "hami"
 _STRATEGY: Final = "nvidia.com/gpu.sharing-strategy"
 _REPLICAS: Final = "nvidia.com/gpu.replicas"
 _AMD_PARTITION: Final = "amd.com/gpu.compute-memory-partition"
@@ -27,7 +30,7 @@ class Cut:
     Attributes:
         profile: name of the part; empty: whole chips.
         way: none, mig, mps, time-slicing, partition, vnpu, hami or share.
-        devices: physical devices on the node; None when no label tells.
+        devices: physical devices on the node; None when nothing tells.
         selector: labels that tell this cut from others of the same resource.
         broken: what is wrong with it; empty when nothing is.
     """
@@ -39,7 +42,13 @@ class Cut:
     broken: str = ""
 
 
-def cut_of(unit: Unit, resource_name: str, units: int, labels: Mapping[str, str]) -> Cut:
+def cut_of(
+    unit: Unit,
+    resource_name: str,
+    units: int,
+    labels: Mapping[str, str],
+    register: Register | None = None,
+) -> Cut:
     """How the units of a resource on a node are cut from chips.
 
     Args:
@@ -47,12 +56,15 @@ def cut_of(unit: Unit, resource_name: str, units: int, labels: Mapping[str, str]
         resource_name: its name.
         units: allocatable.
         labels: the node's.
+        register: the maker's cards, where HAMi shares them out.
     """
+    if register is not None and not unit.part:
+        return Cut(way=HAMI, devices=register.cards)
     read = _BY_VENDOR.get(unit.vendor)
     if read is not None:
         return read(unit, resource_name, units, labels)
     if unit.model:
-        return Cut("shared", "hami")
+        return Cut("shared", HAMI)
     if unit.part:
         return Cut(unit.part, "vnpu" if unit.vendor == "huawei" else "partition")
     return Cut()

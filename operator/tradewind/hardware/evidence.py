@@ -11,6 +11,7 @@ from typing import Final
 
 from tradewind.hardware.catalog import Catalog, HardwareClass
 from tradewind.hardware.clean import AMD_PRODUCT, NVIDIA_PRODUCT
+from tradewind.hardware.hami import PRODUCT_KEYS, Register
 from tradewind.hardware.instances import INSTANCE_TYPE, class_of_instance
 from tradewind.hardware.resources import Unit
 
@@ -27,6 +28,7 @@ KARPENTER_MEMORY: Final = "karpenter.k8s.aws/instance-gpu-memory"
 OVERRIDE_RULE: Final = "r0"
 OWN_RULE: Final = "r1"
 INSTANCE_RULE: Final = "r8"
+HAMI_RULE: Final = "r6"
 NAME_RULE: Final = "r9"
 VENDOR_RULE: Final = "r10"
 
@@ -83,6 +85,14 @@ class Evidence:
     classes: tuple[HardwareClass, ...]
 
     @property
+    def words(self) -> str:
+        """What tells it, for people."""
+        if self.key:
+            return f"{self.key}={self.value}"
+        where = "HAMi's annotation" if self.rule == HAMI_RULE else "the resource's name"
+        return f"{where} ({self.value})"
+
+    @property
     def selector(self) -> tuple[tuple[str, str], ...]:
         """The label, for an affinity; empty when it is none."""
         return ((self.key, self.value),) if self.key else ()
@@ -96,7 +106,11 @@ def rule_of(key: str) -> str:
 
 
 def evidence_for(
-    unit: Unit, resource_name: str, labels: Mapping[str, str], catalog: Catalog
+    unit: Unit,
+    resource_name: str,
+    labels: Mapping[str, str],
+    catalog: Catalog,
+    register: Register | None = None,
 ) -> list[Evidence]:
     """All that tells the product behind a resource, the most trusted first.
 
@@ -105,10 +119,11 @@ def evidence_for(
         resource_name: its name.
         labels: the node's.
         catalog: the products.
+        register: the maker's cards, where HAMi shares them out.
     """
     names = {unit.whole, resource_name}
     found = []
-    for rule, key, value, classes in _all(unit, labels, catalog):
+    for rule, key, value, classes in _all(unit, labels, catalog, register):
         mine = tuple(
             made
             for made in classes
@@ -121,7 +136,7 @@ def evidence_for(
 
 
 def _all(
-    unit: Unit, labels: Mapping[str, str], catalog: Catalog
+    unit: Unit, labels: Mapping[str, str], catalog: Catalog, register: Register | None
 ) -> Iterator[tuple[str, str, str, tuple[HardwareClass, ...]]]:
     for key in catalog.match_keys:
         value = labels.get(key)
@@ -132,6 +147,8 @@ def _all(
         for key in amd_device_keys(labels):
             device_id = key.rpartition(".")[2]
             yield "r3", key, labels[key], catalog.matching(AMD_DEVICE, device_id)
+    for text in register.types if register is not None else ():
+        yield HAMI_RULE, "", text, catalog.matching(PRODUCT_KEYS[unit.vendor], text)
     instance = labels.get(INSTANCE_TYPE, "")
     by_type = catalog.get(class_of_instance(instance)) if instance else None
     if by_type is not None:

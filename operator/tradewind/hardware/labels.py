@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from tradewind.hardware.catalog import Catalog, HardwareClass
-from tradewind.hardware.cuts import NONE, Cut, cut_of, number
+from tradewind.hardware.cuts import HAMI, NONE, Cut, cut_of, number
 from tradewind.hardware.evidence import (
     OVERRIDE_RULE,
     OWN_RULE,
@@ -24,6 +24,7 @@ from tradewind.hardware.evidence import (
     evidence_for,
     memory_gib,
 )
+from tradewind.hardware.hami import Register
 from tradewind.hardware.instances import INSTANCE_TYPE
 from tradewind.hardware.parts import base_class, part_name
 from tradewind.hardware.resources import Unit, device_class_of, unit_of, vendor_of
@@ -31,6 +32,8 @@ from tradewind.hardware.resources import Unit, device_class_of, unit_of, vendor_
 __all__ = ["UNKNOWN", "NodeAccelerators", "Recognition", "identify", "told_resource", "vendor_of"]
 
 UNKNOWN: Final = "unknown"
+
+NO_REGISTERS: Final[Mapping[str, Register]] = {}
 
 #: Drivers keep some memory to themselves: a whole device reports up to a tenth less than its sheet.
 _MEMORY_TOLERANCE: Final = 0.1
@@ -95,6 +98,7 @@ def identify(
     allocatable: Mapping[str, int],
     catalog: Catalog,
     override: str = "",
+    registers: Mapping[str, Register] = NO_REGISTERS,
 ) -> tuple[NodeAccelerators, ...]:
     """The accelerators of a node.
 
@@ -103,6 +107,7 @@ def identify(
         allocatable: units by resource name.
         catalog: the products.
         override: class that the node's operator names; counts for resources of its vendor.
+        registers: cards that HAMi shares out, by maker.
 
     Returns:
         One entry for each resource that counts accelerators, zero units included, by name.
@@ -112,7 +117,8 @@ def identify(
         unit = unit_of(resource_name) or _unit_by_class(resource_name, catalog)
         if unit is not None:
             units = allocatable[resource_name]
-            found.append(_one(unit, resource_name, units, labels, catalog, override))
+            node = _Node(labels, catalog, override, registers.get(unit.vendor))
+            found.append(_one(unit, resource_name, units, node))
     return tuple(found)
 
 
@@ -136,26 +142,31 @@ class _Verdict:
     message: str = ""
 
 
-def _one(  # noqa: PLR0917 - one node's facts, in the order of `identify`
-    unit: Unit,
-    resource_name: str,
-    units: int,
-    labels: Mapping[str, str],
-    catalog: Catalog,
-    override: str,
-) -> NodeAccelerators:
-    cut = cut_of(unit, resource_name, units, labels)
-    verdict = _by_override(unit, override, catalog)
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """What is known of a node beside the resource in question; see `identify`."""
+
+    labels: Mapping[str, str]
+    catalog: Catalog
+    override: str
+    register: Register | None
+
+
+def _one(unit: Unit, resource_name: str, units: int, node: _Node) -> NodeAccelerators:
+    labels, catalog = node.labels, node.catalog
+    cut = cut_of(unit, resource_name, units, labels, node.register)
+    verdict = _by_override(unit, node.override, catalog)
     if verdict is None:
-        verdict = _check(_decide(unit, resource_name, labels, catalog), unit, units, cut, labels)
+        verdict = _check(_decide(unit, resource_name, node), unit, units, cut, node)
     class_name = part_name(verdict.found.name if verdict.found else UNKNOWN, cut.profile)
     known = catalog.get(class_name)
     memory = known.memory_gib if known else _memory_of_unknown(unit, cut, labels)
+    slots = cut.way == HAMI and cut.devices is not None
     return NodeAccelerators(
         resource_name=resource_name,
         class_name=class_name,
         vendor=unit.vendor,
-        count=units,
+        count=min(units, cut.devices or 0) if slots else units,
         memory_gib=memory if memory is not None and memory == memory else None,  # noqa: PLR0124
         selector=(*verdict.selector, *cut.selector) if verdict.selector else (),
         state=verdict.state,
@@ -174,12 +185,10 @@ def _by_override(unit: Unit, override: str, catalog: Catalog) -> _Verdict | None
     return _Verdict(named, Recognition.CLASSIFIED, OVERRIDE_RULE)
 
 
-def _decide(
-    unit: Unit, resource_name: str, labels: Mapping[str, str], catalog: Catalog
-) -> _Verdict:
+def _decide(unit: Unit, resource_name: str, node: _Node) -> _Verdict:
     """The first evidence for one product decides; the others must allow it."""
-    evidence = evidence_for(unit, resource_name, labels, catalog)
-    reported = memory_gib(unit.vendor, labels)
+    evidence = evidence_for(unit, resource_name, node.labels, node.catalog, node.register)
+    reported = memory_gib(unit.vendor, node.labels)
     first = next((e for e in evidence if len(_narrowed(e, reported)) == 1), None)
     if first is None:
         return _Verdict(None, Recognition.UNCLASSIFIED, message=_undecided(evidence))
@@ -201,19 +210,17 @@ def _memory_fits(made: HardwareClass, reported_gib: float) -> bool:
     return abs(made.memory_gib - reported_gib) <= _MEMORY_TOLERANCE * made.memory_gib
 
 
-def _check(
-    verdict: _Verdict, unit: Unit, units: int, cut: Cut, labels: Mapping[str, str]
-) -> _Verdict:
+def _check(verdict: _Verdict, unit: Unit, units: int, cut: Cut, node: _Node) -> _Verdict:
     """Refuse a product that the node's other figures contradict."""
     if cut.broken:
         return _Verdict(None, Recognition.CONFLICT, message=cut.broken)
-    mixed = _mixture(unit, units, cut, labels)
+    mixed = _mixture(unit, units, cut, node)
     if mixed:
         return _Verdict(None, Recognition.MIXED, message=mixed)
     found = verdict.found
     if found is None or verdict.rule == OWN_RULE or cut.way in {"mig", "partition", "vnpu"}:
         return verdict
-    reported = memory_gib(unit.vendor, labels)
+    reported = memory_gib(unit.vendor, node.labels)
     if reported is not None and not _memory_fits(found, reported):
         message = (
             f"labels tell {found.name} with {found.memory_gib:g} GiB and a memory of "
@@ -223,8 +230,12 @@ def _check(
     return verdict
 
 
-def _mixture(unit: Unit, units: int, cut: Cut, labels: Mapping[str, str]) -> str:
+def _mixture(unit: Unit, units: int, cut: Cut, node: _Node) -> str:
     """What tells that a node's chips of one resource are not all of one product."""
+    labels = node.labels
+    if node.register is not None and not unit.part:
+        types = node.register.types
+        return f"its cards differ: {', '.join(sorted(types))}" if len(types) > 1 else ""
     if unit.vendor == "amd":
         kinds = {key.rpartition(".")[2] for key in amd_device_keys(labels)}
         return f"its devices differ: {', '.join(sorted(kinds))}" if len(kinds) > 1 else ""
@@ -260,12 +271,11 @@ def _undecided(evidence: Sequence[Evidence]) -> str:
         return ""
     first = evidence[0]
     names = ", ".join(made.name for made in first.classes)
-    return f"{first.key}={first.value} may be any of {names}, and no memory label tells which"
+    return f"{first.words} may be any of {names}, and no memory label tells which"
 
 
 def _contradiction(first: Evidence, against: Evidence) -> str:
     def says(item: Evidence) -> str:
-        what = f"{item.key}={item.value}" if item.key else f"the resource's name ({item.value})"
-        return f"{what} tells {' or '.join(made.name for made in item.classes)}"
+        return f"{item.words} tells {' or '.join(made.name for made in item.classes)}"
 
     return f"{says(first)}, but {says(against)}"

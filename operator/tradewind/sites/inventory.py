@@ -18,7 +18,7 @@ from tradewind.api.names import LABEL_HUB_ID, LABEL_WORKLOAD_UID
 from tradewind.base.errors import QuantityError
 from tradewind.base.observe import get_logger
 from tradewind.hardware.catalog import Catalog
-from tradewind.hardware.labels import NodeAccelerators, identify
+from tradewind.hardware.labels import NO_REGISTERS, NodeAccelerators, identify
 from tradewind.hardware.pci import bare_vendors
 from tradewind.hardware.site import SiteHardware
 from tradewind.hardware.standard import own_labels, selector_for, standard_labels
@@ -268,6 +268,7 @@ class Inventory:
             row.allocatable,
             self._catalog(),
             annotations.override if annotations else "",
+            annotations.registers() if annotations else NO_REGISTERS,
         )
         # The same silicon twice: where a plugin offers a maker's chips, its DRA devices are those.
         plugged = {part.vendor for part in offered if part.count > 0}

@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 
 from tradewind.api.names import ANNOTATION_OVERRIDE
+from tradewind.hardware.hami import ANNOTATIONS as HAMI_ANNOTATIONS
+from tradewind.hardware.hami import Register, registered
 
 
 class Slim(msgspec.Struct, rename="camel", kw_only=True):
@@ -54,9 +56,17 @@ class NodeStatus(Slim):
 
 
 class NodeAnnotations(Slim):
-    """The one annotation of a node that is read: all of them can be long."""
+    """The few annotations of a node that are read: others can be long."""
 
     override: str = msgspec.field(default="", name=ANNOTATION_OVERRIDE)
+    nvidia_register: str = msgspec.field(default="", name=HAMI_ANNOTATIONS["nvidia"])
+    amd_register: str = msgspec.field(default="", name=HAMI_ANNOTATIONS["amd"])
+
+    def registers(self) -> dict[str, Register]:
+        """The cards that HAMi shares out, by maker."""
+        texts = (("nvidia", self.nvidia_register), ("amd", self.amd_register))
+        found = {vendor: registered(vendor, text) for vendor, text in texts if text}
+        return {vendor: made for vendor, made in found.items() if made is not None}
 
 
 class NodeMetadata(Slim):

@@ -257,3 +257,19 @@ def test_a_nodes_operator_may_name_the_class_of_its_chips() -> None:
     }
     seen.on_node(None, msgspec.convert(raw, Node))
     assert [found.class_name for found in seen.view().classes] == ["nvidia-h200-sxm"]
+
+
+def test_of_a_node_that_hami_shares_out_cards_are_free_and_not_slots() -> None:
+    seen = inventory()
+    raw = msgspec.to_builtins(node("a", chips=20))
+    raw["metadata"]["labels"] = {}
+    raw["metadata"]["annotations"] = {
+        "hami.io/node-nvidia-register": (
+            "GPU-0,10,23034,100,NVIDIA-NVIDIA L4,0,true:GPU-1,10,23034,100,NVIDIA-NVIDIA L4,0,true:"
+        )
+    }
+    seen.on_node(None, msgspec.convert(raw, Node))
+    seen.on_pod(None, pod("shares", "a", chips=1))
+    [totals] = seen.view().classes
+    assert (totals.class_name, totals.allocatable, totals.requested) == ("nvidia-l4", 2, 1)
+    assert totals.free_by_node == {1: 1}
