@@ -9,7 +9,7 @@ import yaml
 
 import chart
 from tradewind.controller.handlers import PLURALS
-from tradewind.sites.join import member_objects
+from tradewind.sites.joinobjects import member_objects
 
 MANIFEST = chart.MANIFESTS / "install.yaml"
 

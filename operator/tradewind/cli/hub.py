@@ -136,7 +136,8 @@ async def connect(ask: Ask) -> AsyncIterator[Hub]:
         ConfigurationError: there is no such kubeconfig or context.
         SiteUnreachableError: the hub gave no answer; the hint names the flags.
     """
-    from tradewind.sites.client import ApiSession, hub_endpoint  # 200 ms that views do not need
+    from tradewind.sites.client import ApiSession  # 200 ms that views do not need
+    from tradewind.sites.hubaccess import hub_endpoint
 
     endpoint = hub_endpoint(ask.kubeconfig, ask.context)
     session = ApiSession(endpoint, name="hub", timeout_s=TIMEOUT_S)

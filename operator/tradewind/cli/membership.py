@@ -10,8 +10,10 @@ from tradewind.base.errors import ConfigurationError
 from tradewind.cli import answer
 from tradewind.cli.ask import Ask
 from tradewind.cli.hub import SITES, TIMEOUT_S, Hub, on_hub
-from tradewind.sites import join as library
-from tradewind.sites.client import ApiSession, hub_endpoint
+from tradewind.sites.client import ApiSession
+from tradewind.sites.hubaccess import hub_endpoint
+from tradewind.sites.join import join as join_site
+from tradewind.sites.leave import leave as leave_site
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def join(ask: Ask, site: dict[str, Any], member: Member, *, dry_run: bool) -> No
     async def run(hub: Hub) -> None:
         await hub.list(SITES)  # not the hub, or not installed: find out before anything is made
         async with _session(hub, member, str(site["metadata"]["name"])) as there:
-            made = await library.join(hub.session, there, site, progress=_told, dry_run=dry_run)
+            made = await join_site(hub.session, there, site, progress=_told, dry_run=dry_run)
         if dry_run:
             answer.note(f"site {made.site} at {made.server} would be joined; nothing was changed")
             return
@@ -53,14 +55,10 @@ def leave(ask: Ask, name: str, member: Member | None, *, force: bool, dry_run: b
 
     async def run(hub: Hub) -> None:
         if member is None:
-            await library.leave(
-                hub.session, None, name, progress=_told, force=force, dry_run=dry_run
-            )
+            await leave_site(hub.session, None, name, progress=_told, force=force, dry_run=dry_run)
             return
         async with _session(hub, member, name) as there:
-            await library.leave(
-                hub.session, there, name, progress=_told, force=force, dry_run=dry_run
-            )
+            await leave_site(hub.session, there, name, progress=_told, force=force, dry_run=dry_run)
 
     on_hub(ask, run)
 

@@ -33,7 +33,8 @@ from tradewind.controller.probes import ProbeServer
 from tradewind.controller.settings import Settings
 from tradewind.controller.store import Record
 from tradewind.sites.access import Endpoint
-from tradewind.sites.client import ApiSession, hub_endpoint
+from tradewind.sites.client import ApiSession
+from tradewind.sites.hubaccess import hub_endpoint
 
 log = get_logger(__name__)
 

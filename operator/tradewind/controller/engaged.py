@@ -24,8 +24,9 @@ from tradewind.hardware.site import SiteHardware
 from tradewind.sites.client import ApiSession
 from tradewind.sites.labeller import LabellerState, NodeLabeller
 from tradewind.sites.registry import SiteRegistry
-from tradewind.sites.runtime import RuntimeSettings, SiteRuntime
+from tradewind.sites.runtime import SiteRuntime
 from tradewind.sites.slim import Dispatched
+from tradewind.sites.state import RuntimeSettings
 from tradewind.workloads.registry import ADAPTERS
 
 log = get_logger(__name__)

@@ -1,9 +1,7 @@
 """One session with one API server: few bytes of overhead, hard limits, errors with names.
 
 The official client's models cost about a hundred times the decoding of what is read of them, so
-bodies go in and out as bytes and narrow msgspec types. The official client is used for what it
-alone knows: how an operator or a person finds the hub (in-cluster, kubeconfig, exec plugins).
-Members' kubeconfigs never come near it; see `access`.
+bodies go in and out as bytes and narrow msgspec types. How the hub is found: `hubaccess`.
 """
 
 import asyncio
@@ -17,7 +15,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from tradewind.base.errors import ApiError, ConfigurationError, SiteUnreachableError
+from tradewind.base.errors import ApiError, SiteUnreachableError
 from tradewind.base.observe import redact
 from tradewind.sites.access import Endpoint, tls_context
 
@@ -291,57 +289,6 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             raise ValueError("the answer is too long")
         parts.append(part)
     return b"".join(parts)
-
-
-def hub_endpoint(kubeconfig: Path | None = None, context: str | None = None) -> Endpoint:
-    """Find the cluster that the process or the person means: in-cluster, else by kubeconfig.
-
-    Here, and only here, exec plugins and files may be used: it is the caller's own configuration.
-
-    Raises:
-        ConfigurationError: there is none, or it cannot be used.
-    """
-    from kubernetes import client, config  # 35 MB that members' sessions need nothing of
-
-    load: Any = config  # the official client comes without types here
-    settings = client.Configuration()
-    try:
-        if kubeconfig is None and context is None and _in_cluster():
-            load.load_incluster_config(client_configuration=settings)
-        else:
-            load.load_kube_config(
-                config_file=str(kubeconfig) if kubeconfig else None,
-                context=context,
-                client_configuration=settings,
-            )
-    except (load.ConfigException, OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"no cluster to talk to: {redact(str(error))}",
-            hint="set KUBECONFIG, or give --kubeconfig and --context",
-        ) from error
-    token = settings.get_api_key_with_prefix("BearerToken", "authorization") or ""
-    return Endpoint(
-        server=settings.host.rstrip("/"),
-        ca_pem=_read_file(settings.ssl_ca_cert),
-        token=token.removeprefix("Bearer ").removeprefix("bearer "),
-        token_file=_TOKEN_FILE if kubeconfig is None and context is None and _in_cluster() else "",
-        cert_pem=_read_file(settings.cert_file),
-        key_pem=_read_file(settings.key_file),
-        server_name=settings.tls_server_name or "",
-    )
-
-
-_TOKEN_FILE: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
-
-
-def _in_cluster() -> bool:
-    import os
-
-    return "KUBERNETES_SERVICE_HOST" in os.environ and Path(_TOKEN_FILE).exists()
-
-
-def _read_file(path: str | None) -> str:
-    return Path(path).read_text(encoding="ascii") if path else ""
 
 
 async def find(session: ApiSession, path: str) -> bytes | None:

@@ -17,8 +17,9 @@ from tradewind.hardware.catalog import Catalog
 from tradewind.sites.access import Endpoint, endpoint_from_kubeconfig
 from tradewind.sites.client import ApiSession
 from tradewind.sites.informer import Informer
-from tradewind.sites.runtime import RuntimeSettings, SiteListener, SiteRuntime
+from tradewind.sites.runtime import SiteRuntime
 from tradewind.sites.slim import Metadata, Slim
+from tradewind.sites.state import RuntimeSettings, SiteListener
 
 log = get_logger(__name__)
 

@@ -8,14 +8,11 @@ another cluster behind the same name does not: that is an error until somebody m
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any
 
 import msgspec
 
-from tradewind.api.names import LABEL_HUB_ID, LABEL_MANAGED_BY, MANAGED_BY
 from tradewind.base.aio import Backoff, Clock
 from tradewind.base.errors import AccessRefusedError, ApiError, SiteUnreachableError
 from tradewind.base.observe import get_logger
@@ -25,100 +22,21 @@ from tradewind.sites.client import ApiSession
 from tradewind.sites.identity import IDENTITY, PROBED, cluster_uid, denial, read_identity
 from tradewind.sites.informer import Informer
 from tradewind.sites.inventory import Inventory
-from tradewind.sites.slim import (
-    DeviceClass,
-    Dispatched,
-    Node,
-    Pod,
-    ResourceClaim,
-    ResourceSlice,
-    RuntimeClass,
+from tradewind.sites.slim import Dispatched, RuntimeClass
+from tradewind.sites.state import RuntimeSettings, SiteListener, SiteState
+from tradewind.sites.watched import (
+    CLAIMS,
+    DEVICE_CLASSES,
+    INVENTORY,
+    NODES,
+    PODS,
+    RUNTIME_CLASSES,
+    SLICES,
+    Watched,
+    ours_of,
 )
-from tradewind.workloads.registry import ADAPTERS
 
 log = get_logger(__name__)
-
-_LIVE_PODS: Final = "status.phase!=Succeeded,status.phase!=Failed"
-_DRA: Final = "/apis/resource.k8s.io/v1"
-#: What a site need not have, nor let us read.
-_OPTIONAL: Final = {
-    "slices": f"{_DRA}/resourceslices",
-    "device-classes": f"{_DRA}/deviceclasses",
-    "claims": f"{_DRA}/resourceclaims",
-    "runtime-classes": "/apis/node.k8s.io/v1/runtimeclasses",
-}
-#: What has to be listed before anything is placed by it: unread claims would look like free chips.
-_INVENTORY: Final = frozenset({"/api/v1/nodes", "/api/v1/pods", *_OPTIONAL.values()})
-
-
-class SiteListener(Protocol):
-    """Told of everything that a site shows; must not block."""
-
-    def on_inventory(self, site: str) -> None:
-        """Nodes or pods changed."""
-        ...
-
-    def on_object(
-        self, site: str, kind: str, old: Dispatched | None, new: Dispatched | None
-    ) -> None:
-        """An object of this hub's changed; `kind` is `apiVersion/Kind`."""
-        ...
-
-    def on_objects_synced(self, site: str) -> None:
-        """Every kind of dispatched objects has been listed whole."""
-        ...
-
-    def on_health(self, site: str) -> None:
-        """Reachability, access or identity changed."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeSettings:
-    """How a site is talked to.
-
-    Attributes:
-        hub_id: marks our objects.
-        request_timeout_s: limit of one request.
-        probe_s: between two probes, and the limit of one.
-        probe_failures: so many in a row make the site unreachable.
-    """
-
-    hub_id: str
-    request_timeout_s: float = 10.0
-    probe_s: float = 5.0
-    probe_failures: int = 3
-
-
-@dataclass(slots=True)
-class SiteState:
-    """What is known of a site at the moment.
-
-    Attributes:
-        reachable: None until the first answer or the first lost probe.
-        since: when `reachable` last changed.
-        fault: why it cannot be used: access refused, or another cluster than before.
-        detail: what the last lost probe said.
-        kubernetes_version: of its API server.
-        cluster_uid: which cluster it is.
-        kinds: template kinds that it serves.
-        inventory_synced: nodes, pods, devices and claims have been listed.
-        objects_synced: dispatched objects have been listed.
-        synced_kinds: paths that have been listed, or that the site does not have.
-        runtime_classes: names of its RuntimeClasses.
-    """
-
-    reachable: bool | None = None
-    since: datetime | None = None
-    fault: AccessRefusedError | None = None
-    detail: str = ""
-    kubernetes_version: str = ""
-    cluster_uid: str = ""
-    kinds: frozenset[str] = frozenset()
-    inventory_synced: bool = False
-    objects_synced: bool = False
-    synced_kinds: set[str] = field(default_factory=set)
-    runtime_classes: set[str] = field(default_factory=set)
 
 
 class SiteRuntime:
@@ -252,53 +170,33 @@ class SiteRuntime:
         self.state.kinds = identity.kinds
 
     def _informers(self) -> list[Informer[Any]]:
-        ours = f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_HUB_ID}={self._settings.hub_id}"
-        informers: list[Informer[Any]] = [
-            self._informer("/api/v1/nodes", Node, {}, self._told(self.inventory.on_node)),
-            self._informer(
-                "/api/v1/pods",
-                Pod,
-                {"fieldSelector": _LIVE_PODS},
-                self._told(self.inventory.on_pod),
-            ),
-        ]
-        for kind in sorted(self.state.kinds):
-            adapter = ADAPTERS[kind]
-            path = f"/apis/{adapter.api_version}/{adapter.plural}"
-            informers.append(
-                self._informer(path, Dispatched, {"labelSelector": ours}, self._on_object(kind))
-            )
         inventory = self.inventory
-        for name, item, take in (
-            ("slices", ResourceSlice, inventory.on_slice),
-            ("device-classes", DeviceClass, inventory.on_device_class),
-            ("claims", ResourceClaim, inventory.on_claim),
-            ("runtime-classes", RuntimeClass, self._on_runtime_class),
-        ):
-            told = self._told(take)
-            informers.append(self._informer(_OPTIONAL[name], item, {}, told, optional=True))
+        listed: list[tuple[Watched, Callable[[Any, Any], None]]] = [
+            (NODES, inventory.on_node),
+            (PODS, inventory.on_pod),
+            (SLICES, inventory.on_slice),
+            (DEVICE_CLASSES, inventory.on_device_class),
+            (CLAIMS, inventory.on_claim),
+            (RUNTIME_CLASSES, self._on_runtime_class),
+        ]
+        informers = [self._informer(what, self._told(take)) for what, take in listed]
+        for kind in sorted(self.state.kinds):
+            what = ours_of(kind, self._settings.hub_id)
+            informers.append(self._informer(what, self._on_object(kind)))
         return informers
 
-    def _informer(
-        self,
-        path: str,
-        item: type[Any],
-        selectors: dict[str, str],
-        on_change: Callable[[Any, Any], None],
-        *,
-        optional: bool = False,
-    ) -> Informer[Any]:
+    def _informer(self, what: Watched, on_change: Callable[[Any, Any], None]) -> Informer[Any]:
         return Informer(
             lambda: self.session,
-            path,
-            item,
+            what.path,
+            what.item,
             site=self.name,
-            selectors=selectors,
+            selectors=what.selectors,
             on_change=on_change,
-            on_synced=lambda: self._synced(path),
+            on_synced=lambda: self._synced(what),
             on_answer=self._answered,
             clock=self._clock,
-            optional=optional,
+            optional=what.optional,
         )
 
     def _told(self, take: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
@@ -320,22 +218,19 @@ class SiteRuntime:
     def _on_object(self, kind: str) -> Callable[[Dispatched | None, Dispatched | None], None]:
         return lambda old, new: self._listener.on_object(self.name, kind, old, new)
 
-    def _synced(self, path: str) -> None:
+    def _synced(self, what: Watched) -> None:
         state = self.state
-        state.synced_kinds.add(path)
-        if not state.inventory_synced and state.synced_kinds >= _INVENTORY:
+        state.synced_kinds.add(what.path)
+        if not state.inventory_synced and state.synced_kinds >= INVENTORY:
             state.inventory_synced = True
             log.info("inventory synced", site=self.name, nodes=self.inventory.view().nodes)
             self._listener.on_inventory(self.name)
-        whole = state.synced_kinds >= _INVENTORY | self._object_paths()
+        objects = {ours_of(kind, self._settings.hub_id).path for kind in state.kinds}
+        whole = state.synced_kinds >= INVENTORY | objects
         # What a site may lack is asked for again and again: no news to dispatch.
-        if whole and not (state.objects_synced and path in _OPTIONAL.values()):
+        if whole and not (state.objects_synced and what.optional):
             state.objects_synced = True
             self._listener.on_objects_synced(self.name)
-
-    def _object_paths(self) -> set[str]:
-        adapters = [ADAPTERS[kind] for kind in self.state.kinds]
-        return {f"/apis/{adapter.api_version}/{adapter.plural}" for adapter in adapters}
 
     async def _probe(self) -> None:
         """Ask for a sign of life, whatever the watches do: a hung server keeps connections open.

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tradewind.base.errors import ConfigurationError
-from tradewind.sites.client import hub_endpoint
+from tradewind.sites.hubaccess import hub_endpoint
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from tests.clock import FakeClock
 from tradewind.api.names import LABEL_HUB_ID, LABEL_WORKLOAD_UID
 from tradewind.api.site import ComputeSite
 from tradewind.hardware.catalog import Catalog, builtin_catalog
-from tradewind.sites.runtime import RuntimeSettings, SiteRuntime
+from tradewind.sites.runtime import SiteRuntime
 from tradewind.sites.slim import (
     Node,
     NodeCondition,
@@ -21,6 +21,7 @@ from tradewind.sites.slim import (
     PodSpec,
     PodStatus,
 )
+from tradewind.sites.state import RuntimeSettings
 
 HUB = "hub-1"
 

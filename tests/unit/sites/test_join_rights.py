@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from tradewind.sites.join import member_objects
+from tradewind.sites.joinobjects import member_objects
 
 
 def rules(**wanted: bool) -> set[tuple[str, str, str]]:
