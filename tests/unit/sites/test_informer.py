@@ -10,7 +10,7 @@ from tests.clock import FakeClock, settle
 
 from tradewind.base.errors import ApiError, SiteUnreachableError
 from tradewind.sites.client import ApiSession
-from tradewind.sites.informer import Informer
+from tradewind.sites.informer import ABSENT_CHECK_S, Informer
 from tradewind.sites.slim import Node
 
 
@@ -57,7 +57,9 @@ class Script:
 class Watched:
     """An informer that runs against a script, and what it told."""
 
-    def __init__(self, lists: list[Any], watches: list[list[Any]]) -> None:
+    def __init__(
+        self, lists: list[Any], watches: list[list[Any]], *, optional: bool = False
+    ) -> None:
         self.script = Script(lists, watches)
         self.clock = FakeClock()
         self.told: list[tuple[str | None, str | None]] = []
@@ -72,6 +74,7 @@ class Watched:
             on_synced=self._synced,
             on_answer=lambda: None,
             clock=self.clock,
+            optional=optional,
         )
 
     def _changed(self, old: Node | None, new: Node | None) -> None:
@@ -219,3 +222,44 @@ async def test_a_throttled_list_waits_as_long_as_it_was_told() -> None:
     watched = Watched([ApiError(429, "", "", retry_after_s=40.0), page(5)], [])
     await watched.run(39)
     assert watched.verbs() == ["list"]
+
+
+def absent(status: int) -> ApiError:
+    return ApiError(status, "Absent", "no such kind, or not for us")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_kind_that_a_site_lacks_or_keeps_to_itself_counts_as_listed_and_empty(
+    status: int,
+) -> None:
+    watched = Watched([absent(status)], [], optional=True)
+    await watched.run(ABSENT_CHECK_S - 1)
+    assert (watched.synced, watched.informer.synced, watched.names) == (1, True, [])
+    assert watched.verbs() == ["list"]  # and is not asked for again at once
+
+
+async def test_a_kind_that_comes_later_is_found_at_the_next_look() -> None:
+    watched = Watched([absent(404), page(9, node("a", 1))], [], optional=True)
+    await watched.run(ABSENT_CHECK_S + 1)
+    assert (watched.names, watched.synced) == (["a"], 2)
+    assert watched.verbs() == ["list", "list", "watch"]
+
+
+async def test_a_kind_that_is_taken_away_takes_its_objects_along() -> None:
+    watched = Watched([page(9, node("a", 1))], [[absent(403)]], optional=True)
+    await watched.run()
+    assert watched.told == [(None, "a@1"), ("a@1", None)]
+    assert (watched.names, watched.synced) == ([], 2)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_what_a_site_must_have_is_not_done_without(status: int) -> None:
+    watched = Watched([absent(status), page(9, node("a", 1))], [])
+    await watched.run()
+    assert (watched.names, watched.synced) == (["a"], 1)
+
+
+async def test_another_fault_of_an_optional_kind_is_a_fault() -> None:
+    watched = Watched([absent(500), page(9, node("a", 1))], [], optional=True)
+    await watched.run()
+    assert (watched.names, watched.synced) == (["a"], 1)

@@ -56,8 +56,8 @@ class FakePrometheus:
 
 
 @contextmanager
-def serving(tls: ssl.SSLContext | None = None) -> Iterator[FakePrometheus]:
-    """A server on a free port of this machine, by TLS if given a certificate for it."""
+def serving(tls: ssl.SSLContext | None = None, *, port: int = 0) -> Iterator[FakePrometheus]:
+    """A server on a port of this machine, else a free one; by TLS if given a certificate for it."""
     fake = FakePrometheus()
 
     class Handler(BaseHTTPRequestHandler):
@@ -71,7 +71,7 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[FakePrometheus]:
         def log_message(self, *args: object) -> None:
             """Keep the tests' output clean."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     fake.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
@@ -116,3 +116,40 @@ def _answer(
             handler.wfile.write(piece)
     except (BrokenPipeError, ConnectionResetError):
         handler.close_connection = True
+
+
+_PUE = {"signal": "pue", "source": "tradewind"}
+
+
+def heal(fake: FakePrometheus, pue: str) -> None:
+    """Have it answer with one signal at once."""
+    fake.says((_PUE, pue))
+    fake.status, fake.hangs = 200, False
+    fake.released.set()
+
+
+def break_(fake: FakePrometheus, fault: str) -> str:
+    """Make it ill; returns the reason that is to be told in the site's condition."""
+    series = b'{"metric":{"a":"1"},"value":[1764000000,"1"]},'
+
+    def million() -> Iterator[bytes]:
+        yield b'{"status":"success","data":{"resultType":"vector","result":['
+        for _ in range(1000):
+            yield series * 1000
+
+    match fault:
+        case "503":
+            fake.status = 503
+            return "QueryFailed"
+        case "HTML":
+            fake.body = b"<html>log in</html>"
+            return "NotPrometheus"
+        case "slow":
+            fake.released.clear()
+            fake.hangs = True
+            return "Timeout"
+        case "NaN":
+            fake.says((_PUE, "NaN"))
+            return "SignalsNotCurrent"
+    fake.body = million
+    return "AnswerTooLarge"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradewind.base.errors import TemplateRefusedError
-from tradewind.workloads.guard import check_template
+from tradewind.workloads.guard import check_template, check_variant
 
 Path = tuple[str | int, ...]
 POD: Path = ("spec", "template", "spec")
@@ -132,6 +132,28 @@ FORBIDDEN: list[tuple[Path, Any, str]] = [
         "spec.template.metadata.annotations",
     ),
     ((*POD, "containers"), [], "containers"),
+    ((*POD, "hostUsers"), True, "hostUsers"),
+    ((*POD, "hostnameOverride"), "db.internal", "hostnameOverride"),
+    (
+        (*POD, "tolerations", 0),
+        {"key": "node-role.kubernetes.io/master", "operator": "Exists"},
+        "tolerations[0]",
+    ),
+    (
+        ("spec", "template", "metadata", "labels", "accelerator.tradewind.dev/class"),
+        "x",
+        "spec.template.metadata.labels",
+    ),
+    ((*MAIN, "startupProbe"), {"httpGet": {"host": "h"}}, "startupProbe.httpGet.host"),
+    ((*POD, "resources"), {"limits": {"tradewind.dev/accelerator": 8}}, "spec.resources"),
+    (
+        (*MAIN, "resources"),
+        {
+            "limits": {"tradewind.dev/accelerator": 8},
+            "requests": {"tradewind.dev/accelerator": 4},
+        },
+        "containers[main].resources",
+    ),
 ]
 
 
@@ -152,6 +174,16 @@ def test_a_deployment_is_held_to_the_same(path: Path, value: Any, field: str) ->
     with pytest.raises(TemplateRefusedError) as refused:
         check_template(template)
     assert field in refused.value.message
+
+
+def test_a_variant_adds_no_volume_that_a_template_may_not_hold() -> None:
+    where = "spec.variants[0]"
+    check_variant([{"name": "scratch", "emptyDir": {}}], where)
+    with pytest.raises(TemplateRefusedError) as refused:
+        check_variant([{"name": "driver", "hostPath": {"path": "/usr/local/Ascend"}}], where)
+    assert refused.value.message == (
+        "spec.variants[0].volumes[driver].hostPath is a volume of the node"
+    )
 
 
 JSON = st.recursive(
