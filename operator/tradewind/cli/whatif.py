@@ -28,9 +28,10 @@ from tradewind.cli.view import Cell
 from tradewind.cli.watching import Page, show_page
 from tradewind.controller.jointly import joint_decision, joint_estimate
 from tradewind.controller.outlooks import outlook_of
+from tradewind.controller.settings import engine_config, load_settings
 from tradewind.controller.store import Record
 from tradewind.placement.config import EngineConfig
-from tradewind.placement.engine import plan
+from tradewind.placement.engine import DEFAULT_CONFIG, plan
 from tradewind.placement.explain import decision_of
 from tradewind.placement.plan import Deferred, Plan, Waiting
 
@@ -76,9 +77,17 @@ def show(ask: Ask, files: Sequence[Path], *, default_policy: str, running: bool)
     documents = read_documents(files)
     namespace = ask.namespace or hub.namespace_of(ask)
 
+    config = engine_config(load_settings().planning)
+
     async def page(there: Hub, now: datetime) -> Page:
         found = await what_if(
-            there, documents, namespace, now, default_policy=default_policy, running=running
+            there,
+            documents,
+            namespace,
+            now,
+            default_policy=default_policy,
+            running=running,
+            config=config,
         )
         return Page(found.lines(now), found.document(now))
 
@@ -93,6 +102,7 @@ async def what_if(
     *,
     default_policy: str,
     running: bool = False,
+    config: EngineConfig = DEFAULT_CONFIG,
 ) -> Foreseen:
     """Plan the workloads of some documents, as if they were on the hub.
 
@@ -103,6 +113,7 @@ async def what_if(
         now: the time of the plan.
         default_policy: of workloads that name no policy.
         running: tell what running work would move or pause, too; then no workload need be given.
+        config: with which the operator plans.
 
     Raises:
         ConfigurationError: no workload among them, or one that the hub would refuse.
@@ -120,7 +131,7 @@ async def what_if(
     view = hub_view(await _objects(there, documents), default_policy=default_policy)
     view.outlook = lambda name: outlook_of(view.store.sites[name].status)
     records = [view.add(item) for item in checked]
-    made = plan(view.snapshot(now, rebalance=running), now, EngineConfig())
+    made = plan(view.snapshot(now, rebalance=running), now, config)
     verdicts = [_verdict(view, record, made, now) for record in records]
     if not running:
         return Foreseen(verdicts)

@@ -23,12 +23,11 @@ from tradewind.controller.intents import StoreIntents
 from tradewind.controller.loop import PlanningLoop
 from tradewind.controller.nominations import Nominations
 from tradewind.controller.queuestatus import QueueStatusWriter
-from tradewind.controller.settings import Settings
+from tradewind.controller.settings import Settings, engine_config
 from tradewind.controller.signals import build_telemetry
 from tradewind.controller.sitestatus import SiteStatusWriter
 from tradewind.controller.store import Record, Store
 from tradewind.controller.writer import WorkloadWriter
-from tradewind.placement.config import EngineConfig
 from tradewind.sites.client import ApiSession
 
 
@@ -70,9 +69,7 @@ class Parts:
             idle_s=settings.planning.idle_batch_seconds,
             max_s=settings.planning.max_batch_seconds,
         )
-        slot_s = settings.planning.slot_seconds
-        restart_s = settings.planning.restart_seconds
-        self._engine = EngineConfig(slot_s=slot_s, step_s=slot_s, restart_s=restart_s)
+        self._engine = engine_config(settings.planning)
         self._make_edges()
         self._make_core()
 

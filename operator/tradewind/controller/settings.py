@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from tradewind.base.errors import ConfigurationError
+from tradewind.placement.config import EngineConfig
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -182,6 +183,12 @@ class Settings(BaseSettings):
         """Let the environment win over the file, which comes in as the constructor's arguments."""
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
+
+
+def engine_config(planning: PlanningSettings) -> EngineConfig:
+    """How the engine plans with these settings, in the operator and wherever its plans are told."""
+    slot_s = planning.slot_seconds
+    return EngineConfig(slot_s=slot_s, step_s=slot_s, restart_s=planning.restart_seconds)
 
 
 def load_settings(path: Path | None = None) -> Settings:

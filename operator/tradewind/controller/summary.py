@@ -81,6 +81,9 @@ def _follow_template(workload: AIWorkload, status: WorkloadStatus) -> WorkloadSt
         change = replicas - status.desired_replicas
         if not change:
             return status
+        # Fewer are asked for: first those that have no place anyway.
+        if change < 0:  # first those that have no place anyway
+            change = min(0, change + missing(status))
         parts = rescaled(status.placements, change)
         return status.model_copy(update={"placements": tuple(parts), "desired_replicas": replicas})
     if len(placed) != 1 or replicas == placed[0].replicas:
