@@ -1,7 +1,5 @@
 """Work over several sites, as people see it: each part, what is missing, and what else would do."""
 
-
-
 from typing import Any
 
 from tests.unit.cli import objects
