@@ -110,6 +110,7 @@ def test_nodes_of_every_maker_bear_the_standard_labels(live: Live) -> None:
     )
     assert told["reason"] == "UnknownAccelerators"
     assert "biren-0" in told["message"]
+    assert "acme.example/chip on 1 node(s): no class names that resource" in told["message"]
 
 
 def test_an_unknown_maker_is_named_by_an_accelerator_class(live: Live) -> None:
@@ -117,6 +118,31 @@ def test_an_unknown_maker_is_named_by_an_accelerator_class(live: Live) -> None:
     live.hub.api.post(f"{API}/acceleratorclasses", ACME)
     found = wait_for(lambda: labels_of(live, "beta", "acme-0"), "labels of acme-0")
     assert (found["vendor"], found["class"], found["memory-gib"]) == ("acme", "acme-x1", "48")
+
+
+def test_conflicting_labels_are_told_with_the_mend_and_the_mend_works(live: Live) -> None:
+    alpha = live.members["alpha"]
+    torn = hardware.of_template("torn-0", "nvidia-h100")
+    torn["metadata"]["labels"]["cloud.google.com/gke-accelerator"] = "nvidia-l4"
+
+    def told(reason: str) -> dict[str, Any]:
+        found = condition(live.site("alpha"), "HardwareRecognised")
+        return found if found.get("reason") == reason else {}
+
+    with hardware.nodes(alpha, torn):
+        found = wait_for(lambda: labels_of(live, "alpha", "torn-0"), "labels of torn-0")
+        assert (found["state"], found.get("class")) == ("Conflict", None)
+        message = wait_for(lambda: told("ConflictingLabels"), "the condition")["message"]
+        assert "gke-accelerator=nvidia-l4 tells nvidia-l4" in message
+        mend = f"{PREFIX}override"
+        assert mend in message
+        annotated = {"metadata": {"annotations": {mend: "nvidia-h100-sxm"}}}
+        alpha.api.patch("/api/v1/nodes/torn-0", annotated)
+        wait_for(
+            lambda: labels_of(live, "alpha", "torn-0").get("class") == "nvidia-h100-sxm",
+            "the class that the operator named",
+        )
+        wait_for(lambda: told("Recognised"), "the condition to be well")
 
 
 VARIANTS = [

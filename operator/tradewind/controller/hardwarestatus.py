@@ -3,6 +3,8 @@
 A message tells what to do: the AcceleratorClass to create, the right to give, the label to mend.
 """
 
+from collections.abc import Sequence
+
 from tradewind.api.fields import ConditionStatus
 from tradewind.hardware.labels import Recognition
 from tradewind.sites.labeller import LabellerState
@@ -40,13 +42,15 @@ def recognised(inventory: InventoryView) -> Told:
         "it is no capacity"
         for vendor, nodes in inventory.without_plugin
     ]
+    texts += [_name(inventory.unnamed)] if inventory.unnamed else []
     states = {doubt.part.state for doubt in doubts}
     for state, reason in _REASONS:
         if state in states:
             return "False", reason, "; ".join(texts)
     if inventory.without_plugin:
         return "False", "NoDevicePlugin", "; ".join(texts)
-    return "True", "Recognised", ""
+    # A resource that nobody knows may be anything, so it is no fault; but its owner may wonder.
+    return "True", "Recognised", "; ".join(texts)
 
 
 def labelled(state: LabellerState | None) -> Told:
@@ -73,6 +77,15 @@ def labelled(state: LabellerState | None) -> Told:
     if state.owed:
         return "Unknown", "Writing", "labels are being written"
     return "True", "Applied", ""
+
+
+def _name(unnamed: Sequence[tuple[str, int]]) -> str:
+    told = ", ".join(f"{name} on {nodes} node(s)" for name, nodes in unnamed[:_TOLD])
+    more = f" and {len(unnamed) - _TOLD} more" if len(unnamed) > _TOLD else ""
+    return (
+        f"{told}{more}: no class names that resource; if it counts accelerators, create an "
+        "AcceleratorClass that lists it in resourceNames"
+    )
 
 
 def _explain(doubt: Doubt) -> str:

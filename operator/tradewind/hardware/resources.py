@@ -59,6 +59,14 @@ _NAMES: Final = (
     ("rebellions", "rebellions.ai/npu", r"rebellions\.ai/(ATOM|REBEL|npu)"),
     ("qualcomm", "qualcomm.com/qaic", r"qualcomm\.com/qaic"),
 )
+#: Names that are known to count something else: the same silicon again, memory and shares of cores,
+#: network and other devices, what virtual machines need.
+_OTHERS: Final = re.compile(
+    r"(aws\.amazon\.com/neuron\w+|gpu\.intel\.com/.*|npu\.intel\.com/.*|cambricon\.com/.*"
+    r"|vpc\.amazonaws\.com/.*|rdma/.*|openshift\.io/.*|devices\.kubevirt\.io/.*|smarter-devices/.*"
+    r"|.*(sriov|fuse|tun|kvm|nic|hca)(\W.*)?|.*[-._/]?(v?cores?|v?memory|gpumem|dcumem)(-percentage)?)",
+    re.IGNORECASE,
+)
 _PATTERNS: Final = tuple((vendor, whole, re.compile(pattern)) for vendor, whole, pattern in _NAMES)
 
 
@@ -113,6 +121,18 @@ def vendor_of(resource_name: str) -> str:
     """The maker of what a resource counts; empty if it counts no accelerators."""
     unit = unit_of(resource_name)
     return unit.vendor if unit is not None else ""
+
+
+def may_be_an_accelerator(resource_name: str) -> bool:
+    """Whether a name that nobody knows may count accelerators, as far as a name can tell.
+
+    >>> names = ("acme.example/chip", "rdma/hca", "cpu", "hami.io/gpucores", "nvidia.com/gpu")
+    >>> [may_be_an_accelerator(name) for name in names]
+    [True, False, False, False, False]
+    """
+    domain = resource_name.partition("/")[0]
+    known = "/" not in resource_name or domain.endswith("kubernetes.io")
+    return not known and unit_of(resource_name) is None and not _OTHERS.fullmatch(resource_name)
 
 
 def device_class_of(resource_name: str) -> str:

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from tradewind.api.fields import Taint
 from tradewind.api.inventory import HeldPods, NodeShape, Occupied
 from tradewind.hardware.labels import NodeAccelerators
-from tradewind.hardware.resources import DEVICE_CLASS_PREFIX, device_class_of
+from tradewind.hardware.resources import (
+    DEVICE_CLASS_PREFIX,
+    device_class_of,
+    may_be_an_accelerator,
+)
 from tradewind.hardware.site import SiteHardware
 from tradewind.sites.occupied import ACCOUNT_MARK, occupied
 
@@ -89,6 +93,7 @@ class InventoryView:
         occupied: nodes on which Tradewind's own pods stand, and whose.
         doubts: accelerators whose product is not known.
         without_plugin: nodes with a maker's PCI device and none of its resources, by maker.
+        unnamed: nodes with a resource that no class names and that may count accelerators, by name.
     """
 
     node_shapes: tuple[NodeShape, ...] = ()
@@ -100,6 +105,7 @@ class InventoryView:
     occupied: tuple[Occupied, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     without_plugin: tuple[tuple[str, int], ...] = ()
+    unnamed: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +206,14 @@ def summed(rows: Mapping[str, Row], shapes: tuple[NodeShape, ...]) -> InventoryV
         occupied=occupied((row.shape, row.occupants) for row in parts),
         doubts=_doubts(usable),
         without_plugin=tuple(sorted(bare.items())),
+        unnamed=tuple(sorted(Counter(name for row in parts for name in _unnamed(row)).items())),
     )
+
+
+def _unnamed(row: Row) -> set[str]:
+    counted = {part.resource_name for part in row.accelerators}
+    names = {name for name, amount in row.allocatable.items() if amount > 0} - counted
+    return {name for name in names if may_be_an_accelerator(name)}
 
 
 def _classes(rows: Iterable[Row]) -> tuple[ClassTotals, ...]:

@@ -64,6 +64,20 @@ def test_hardware_without_a_plugin_is_told_and_is_no_capacity() -> None:
     assert "1 node(s) have a PCI device by huawei" in message
 
 
+def test_a_resource_that_nobody_knows_is_no_fault_but_is_told_with_the_class_to_create() -> None:
+    unheard = {"acme.example/chip": "8"}
+    network = {"vpc.amazonaws.com/efa": "4", "rdma/hca": "2", "hugepages-1Gi": "0"}
+    status, reason, message = told(
+        ("a", {}, unheard), ("b", {}, unheard | network), ("c", H100, GPU)
+    )
+    assert (status, reason) == ("True", "Recognised")
+    assert message == (
+        "acme.example/chip on 2 node(s): no class names that resource; if it counts accelerators, "
+        "create an AcceleratorClass that lists it in resourceNames"
+    )
+    assert told(("a", {}, network)) == ("True", "Recognised", "")
+
+
 def test_many_doubts_are_told_in_few_words() -> None:
     nodes = [(f"n{i}", {"nvidia.com/gpu.product": f"NVIDIA-Z{i}"}, GPU) for i in range(50)]
     _, _, message = told(*nodes)

@@ -1,10 +1,22 @@
 """Nodes of each maker, as their own plugins label them, and what is told of each."""
 
+import doctest
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tradewind.api.accelerator import AcceleratorClass
+from tradewind.hardware import (
+    clean,
+    evidence,
+    instances,
+    parts,
+    pci,
+    resources,
+    runtimes,
+    standard,
+)
 from tradewind.hardware.catalog import builtin_catalog
 from tradewind.hardware.labels import UNKNOWN, NodeAccelerators, identify, vendor_of
 
@@ -14,6 +26,11 @@ CATALOG = builtin_catalog()
 def one(labels: dict[str, str], allocatable: dict[str, int]) -> NodeAccelerators:
     (found,) = identify(labels, allocatable, CATALOG)
     return found
+
+
+def test_examples_in_the_docs_hold() -> None:
+    for module in (clean, evidence, instances, parts, pci, resources, runtimes, standard):
+        assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize(
