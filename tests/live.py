@@ -144,6 +144,10 @@ class Live:
             "TRADEWIND_SERVE__HOST": "127.0.0.1",
         }
 
+    def plugin_path(self) -> str:
+        """A PATH on which kubectl finds its plugin `kubectl-tradewind`."""
+        return f"{self.environment()['PATH']}:{Path(sys.executable).parent}"
+
     def cli(self, *arguments: str, fails: bool = False) -> str:
         """Run the command line; returns standard output, or standard error if it is to fail."""
         done = subprocess.run(

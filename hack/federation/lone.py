@@ -3,8 +3,10 @@
 Its past can be given: `promtool` makes blocks of it, so that rates and histories need no waiting.
 """
 
+import base64
 import http.client
 import json
+import ssl
 import subprocess
 import threading
 import time
@@ -12,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +23,7 @@ from urllib.parse import urlencode
 import yaml
 
 from federation import controlplane
+from federation.pki import Pki
 from federation.processes import FederationError, Process, Processes, free_ports
 from federation.tools import Say, ensure
 
@@ -65,6 +69,31 @@ class Page:
         self._server.server_close()
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Who may ask: by TLS, and by a user's name and password.
+
+    Attributes:
+        pki: has the serving certificate, and the CA that a client has to trust.
+        user: name.
+        password: of the user.
+        hashed: the same by bcrypt, as Prometheus wants it.
+    """
+
+    pki: Pki
+    user: str
+    password: str
+    hashed: str
+
+    def write(self, path: Path) -> None:
+        """Write Prometheus' web configuration; it is read anew for each request."""
+        tls = {"cert_file": str(self.pki.serving_cert), "key_file": str(self.pki.serving_key)}
+        told = {"tls_server_config": tls, "basic_auth_users": {self.user: self.hashed}}
+        fresh = path.with_suffix(".new")
+        fresh.write_text(yaml.safe_dump(told))
+        fresh.replace(path)
+
+
 class LonePrometheus:
     """A Prometheus and what is known of it.
 
@@ -73,17 +102,34 @@ class LonePrometheus:
         process: of the program.
     """
 
-    def __init__(self, url: str, process: Process, start: Any) -> None:
+    def __init__(
+        self, url: str, process: Process, start: Any, web: Path, guard: Guard | None
+    ) -> None:
         self.url = url
         self.process = process
         self._start = start
+        self._web = web
+        self._guard = guard
 
     def ask(self, query: str) -> list[dict[str, Any]]:
         """The series of an instant query."""
-        url = f"{self.url}/api/v1/query?{urlencode({'query': query})}"
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own
+        with self._get(f"/api/v1/query?{urlencode({'query': query})}") as answer:
             result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
         return result
+
+    def guard_by(self, guard: Guard) -> None:
+        """Let nobody in but by this from now on; it was guarded before."""
+        guard.write(self._web)
+        self._guard = guard
+
+    def _get(self, path: str) -> Any:
+        request = urllib.request.Request(f"{self.url}{path}")  # noqa: S310 - our own
+        trusted = None
+        if self._guard is not None:
+            known = f"{self._guard.user}:{self._guard.password}".encode()
+            request.add_header("Authorization", f"Basic {base64.b64encode(known).decode()}")
+            trusted = ssl.create_default_context(cafile=self._guard.pki.ca)
+        return urllib.request.urlopen(request, timeout=5, context=trusted)  # noqa: S310 - our own
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -104,7 +150,7 @@ class LonePrometheus:
         deadline = time.monotonic() + _READY_S
         while time.monotonic() < deadline and self.process.alive:
             try:
-                with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2):  # noqa: S310
+                with self._get("/-/ready"):
                     return
             except (OSError, urllib.error.URLError, http.client.HTTPException):
                 time.sleep(0.1)
@@ -118,6 +164,7 @@ def lone_prometheus(
     targets: Iterable[str] = (),
     past: Iterable[str] = (),
     scrape_s: float = 1.0,
+    guard: Guard | None = None,
     say: Say = lambda _: None,
 ) -> Iterator[LonePrometheus]:
     """A Prometheus that scrapes these targets, and is gone afterwards.
@@ -127,6 +174,7 @@ def lone_prometheus(
         targets: host and port of each.
         past: lines in OpenMetrics form with their times, oldest first for each series.
         scrape_s: between two scrapes.
+        guard: who may ask; None: everybody, without TLS.
         say: told what is being built, if anything is.
     """
     folder.mkdir(parents=True)
@@ -147,6 +195,10 @@ def lone_prometheus(
         "--storage.tsdb.retention.time=60d",
     ]
     command.remove("--storage.tsdb.retention.time=1d")
+    web = folder / "web.yaml"
+    if guard is not None:
+        guard.write(web)
+        command.append(f"--web.config.file={web}")
     processes = Processes(folder / "processes")
     processes.claim()
 
@@ -155,7 +207,8 @@ def lone_prometheus(
         return processes.start("prometheus", command)
 
     try:
-        made = LonePrometheus(f"http://127.0.0.1:{port}", start(), start)
+        scheme = "http" if guard is None else "https"
+        made = LonePrometheus(f"{scheme}://127.0.0.1:{port}", start(), start, web, guard)
         made.wait_ready()
         yield made
     finally:

@@ -1,21 +1,21 @@
 """Signals on a real Prometheus: they arrive, follow, age and come back; and nobody waits for it.
 
-Most of it watches from this process; what concerns the whole runs on the federation.
+They watch from this process; what concerns the whole is in `test_decisions_by_signals.py`.
 """
 
 import asyncio
 import os
-import re
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.scraping import energy
 from tests.integration.test_exporters import _past
-from tests.live import Live, Operator, condition, job, wait_for
-from tests.unit.telemetry.fake_prometheus import FakePrometheus, serving
+from tests.live import wait_for
+from tests.unit.telemetry.fake_prometheus import break_, heal, serving
 
 from federation.lone import LonePrometheus, Page, lone_prometheus
 from tradewind.api.site import ComputeSite, Signal, SignalState, SiteSignals
@@ -26,41 +26,6 @@ from tradewind.telemetry.watch import Options
 pytestmark = pytest.mark.integration
 
 LIMIT_S = 40
-
-
-def energy(cluster: str, *, carbon: float = 100, price: float = 50) -> str:
-    """What a site's exporters show."""
-    return (
-        f'tradewind_carbon_intensity_g_per_kwh{{cluster="{cluster}",zone="Z",kind="average"}} '
-        f"{carbon}\n"
-        f'tradewind_electricity_price_usd_per_mwh{{cluster="{cluster}",zone="Z"}} {price}\n'
-        f'tradewind_power_usage_effectiveness{{cluster="{cluster}"}} 1.2\n'
-    )
-
-
-@pytest.fixture(scope="module")
-def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, LonePrometheus]]:
-    """A page and the Prometheus that scrapes it, for all tests here."""
-    made = Page(energy("here"))
-    folder = tmp_path_factory.mktemp("scraped") / "lone"
-    with lone_prometheus(folder, targets=[made.target], scrape_s=0.5) as prometheus:
-        yield made, prometheus
-    made.close()
-
-
-@pytest.fixture
-def page(scraped: tuple[Page, LonePrometheus], request: pytest.FixtureRequest) -> Page:
-    """The page as it is at first, and scraped as such."""
-    made, prometheus = scraped
-    marked = f'marker{{test="{request.node.name}"}}'.replace("[", "").replace("]", "")
-    made.text = energy("here") + f"{marked} 1\n"
-    wait_for(lambda: prometheus.ask(marked), "the first scrape")
-    return made
-
-
-@pytest.fixture
-def prometheus(scraped: tuple[Page, LonePrometheus], page: Page) -> LonePrometheus:
-    return scraped[1]
 
 
 class Watching:
@@ -220,42 +185,17 @@ async def test_what_a_real_server_never_says_is_named_and_mends_itself(
     prometheus: LonePrometheus, fault: str
 ) -> None:
     with serving() as fake:
-        fake.says(({"signal": "pue", "source": "tradewind"}, "1.1"))
+        heal(fake, "1.1")
         async with watching() as made:
             made.add("here", prometheus.url, **HERE)
             made.add("ill", fake.url)
             await made.until(lambda: made.reason("ill") == "Polled", "a first poll")
-            reason = _break(fake, fault)
+            reason = break_(fake, fault)
             await made.until(lambda: made.reason("ill") == reason, fault)
             assert made.reason() == "Polled"
-            fake.says(({"signal": "pue", "source": "tradewind"}, "1.3"))
-            fake.status, fake.hangs = 200, False
-            fake.released.set()
+            heal(fake, "1.3")
             await made.until(lambda: made.reason("ill") == "Polled", "recovery")
             assert made.signals("ill").pue.value == 1.3
-
-
-def _break(fake: FakePrometheus, fault: str) -> str:
-    """Make it ill; the reason that is to be told."""
-    series = b'{"metric":{"a":"1"},"value":[1764000000,"1"]},'
-
-    def million() -> Iterator[bytes]:
-        yield b'{"status":"success","data":{"resultType":"vector","result":['
-        for _ in range(1000):
-            yield series * 1000
-
-    match fault:
-        case "503":
-            fake.status = 503
-            return "QueryFailed"
-        case "HTML":
-            fake.body = b"<html>log in</html>"
-            return "NotPrometheus"
-        case "slow":
-            fake.hangs = True
-            return "Timeout"
-    fake.body = million
-    return "AnswerTooLarge"
 
 
 async def test_the_past_of_a_site_becomes_its_outlook(tmp_path: Path) -> None:
@@ -272,97 +212,3 @@ async def test_the_past_of_a_site_becomes_its_outlook(tmp_path: Path) -> None:
             await made.until(lambda: bool(made.registry.outlook("here").forecasts), "a forecast")
             told = made.registry.outlook("here").forecasts["carbonIntensity"]
             assert (told.source, len(told.values)) == ("history", 49)
-
-
-# --- on the federation ---
-
-
-@pytest.fixture
-def moved(live: Live, prometheus: LonePrometheus, page: Page) -> Iterator[Page]:
-    """Both members' signals come from the page, for the time of a test."""
-    page.text = energy("alpha", carbon=100) + energy("beta", carbon=800)
-    before = {name: live.site(name)["spec"]["prometheus"] for name in ("alpha", "beta")}
-    try:
-        for name in before:
-            _point(live, name, {"url": prometheus.url, "pollInterval": "1s"})
-        yield page
-    finally:
-        for name, spec in before.items():
-            _point(live, name, spec)
-
-
-def _point(live: Live, name: str, prometheus: dict[str, Any]) -> None:
-    path = f"/apis/tradewind.dev/v1alpha1/computesites/{name}"
-    live.hub.api.patch(path, {"spec": {"prometheus": prometheus}})
-
-
-def _polls(operator: Operator, site: str) -> float:
-    found = re.findall(
-        rf'tradewind_telemetry_polls_total{{result="\w+",site="{site}"}} (\S+)',
-        operator.get("/metrics")[1],
-    )
-    return sum(map(float, found))
-
-
-def _signal(live: Live, site: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = live.site(site).get("status", {}).get("signals", {}).get(name, {})
-    return found
-
-
-def test_the_next_decision_goes_by_a_change_of_carbon_within_two_polls(
-    live: Live, namespace: str, moved: Page, prometheus: LonePrometheus
-) -> None:
-    def placed(name: str) -> str:
-        made = live.create(job(name, namespace, chips=0, policy="greenest"))
-        found = live.wait_phase(made, "Running", "Succeeded")
-        site: str = found["status"]["placements"][0]["site"]
-        return site
-
-    with live.operator(TRADEWIND_TELEMETRY__STALE_SECONDS="3") as operator:
-        live.wait_sites("alpha", "beta", kind="TelemetryCurrent")
-        assert placed("before") == "alpha"
-        moved.text = energy("alpha", carbon=800) + energy("beta", carbon=100)
-        changed = 'tradewind_carbon_intensity_g_per_kwh{cluster="alpha"} == 800'
-        wait_for(lambda: prometheus.ask(changed), "the change in Prometheus")
-        seen_at = {site: _polls(operator, site) for site in ("alpha", "beta")}
-        # The decision after the second poll at the latest.
-        wait_for(
-            lambda: all(_polls(operator, site) >= seen_at[site] + 2 for site in seen_at),
-            "two polls",
-        )
-        assert placed("after") == "beta"
-        assert _signal(live, "alpha", "carbonIntensity")["value"] == 800
-
-
-def test_a_stopped_exporter_and_a_stopped_prometheus_show_in_the_site_and_stop_nothing(
-    live: Live, namespace: str, moved: Page, prometheus: LonePrometheus
-) -> None:
-    with live.operator(TRADEWIND_TELEMETRY__STALE_SECONDS="3") as operator:
-        wait_for(
-            lambda: _signal(live, "alpha", "carbonIntensity").get("value") == 100, "a first poll"
-        )
-        live.wait_sites("alpha", "beta", kind="TelemetryCurrent")
-        moved.text = energy("beta")  # alpha's exporter is gone
-        wait_for(lambda: _signal(live, "alpha", "carbonIntensity").get("state") == "Stale", "Stale")
-        live.wait_sites("alpha", kind="TelemetryCurrent", status="False")
-        told = condition(live.site("alpha"), "TelemetryCurrent")
-        assert told["reason"] in {"NoSignals", "SignalsNotCurrent"}
-        wait_for(
-            lambda: _signal(live, "alpha", "carbonIntensity").get("state") == "Unknown", "Unknown"
-        )
-        assert "value" not in _signal(live, "alpha", "carbonIntensity")
-
-        os.kill(prometheus.process.popen.pid, signal.SIGSTOP)
-        live.wait_sites("beta", kind="TelemetryCurrent", status="False")
-        # While every Prometheus hangs, cycles go on and work is placed and runs.
-        work = live.create(job("meanwhile", namespace))
-        live.wait_phase(work, "Succeeded")
-        cycles = r"^tradewind_cycles_total (\S+)"
-        first = float(re.findall(cycles, operator.get("/metrics")[1], re.MULTILINE)[0])
-        again = live.create(job("again", namespace))
-        live.wait_phase(again, "Running", "Succeeded")
-        assert float(re.findall(cycles, operator.get("/metrics")[1], re.MULTILINE)[0]) > first
-        os.kill(prometheus.process.popen.pid, signal.SIGCONT)
-        moved.text = energy("alpha") + energy("beta")
-        live.wait_sites("alpha", "beta", kind="TelemetryCurrent")
-        assert _signal(live, "alpha", "carbonIntensity")["value"] == 100
