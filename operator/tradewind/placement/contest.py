@@ -239,21 +239,27 @@ def felt(
     >>> counts.round(2).tolist(), wait.tolist()
     ([[2.0, 3.0, 5.95]], [6.0])
     """
-    wanted = np.where(avoided, np.inf, cost).min(axis=1, initial=np.inf)
-    least = np.where(np.isfinite(wanted), wanted, cost.min(axis=1, initial=np.inf))
-    least = np.where(np.isfinite(least), least, 0.0)
-    span = 2 * urgency * np.maximum(np.abs(least), _LEAST_SPAN_USD / 2)
-    over = np.maximum(0.0, cost - least[:, None])
-    most = (_FULL * span)[:, None]
-    room = 0.9 * (1 - _FULL) * span[:, None]
-    far = over > most
+    some = bool(avoided.any())
+    least = cost.min(axis=1, initial=np.inf)
+    if some:
+        wanted = np.where(avoided, np.inf, cost).min(axis=1, initial=np.inf)
+        least = np.where(np.isfinite(wanted), wanted, least)
+    there = np.isfinite(least)
+    least = np.where(there, least, 0.0).astype(cost.dtype)
+    span = (2 * urgency * np.maximum(np.abs(least), _LEAST_SPAN_USD / 2)).astype(cost.dtype)
+    wait = np.where(there, least + span, 0.0)
+    counts = cost.copy()
+    far = cost > (least + _FULL * span)[:, None]
+    far &= np.isfinite(cost)
     if far.any():
-        over = np.where(far, most + room * (1 - most / np.where(far, over, 1.0)), over)
-    if avoided.any():
+        group = np.nonzero(far)[0]
+        most, room = (_FULL * span)[group], (0.9 * (1 - _FULL) * span)[group]
+        counts[far] = least[group] + most + room * (1 - most / (cost[far] - least[group]))
+    if some:
         # Nearly like waiting; among such candidates the cheaper goes first.
-        over = np.where(avoided, 0.99 * span[:, None] + 0.009 * over, over)
-    counts = np.where(np.isfinite(cost), over + least[:, None], np.inf)
-    return counts, np.where(np.isfinite(cost).any(axis=1), least + span, 0.0)
+        over = 0.99 * span[:, None] + 0.009 * np.maximum(0.0, counts - least[:, None])
+        counts = np.where(avoided & np.isfinite(cost), least[:, None] + over, counts)
+    return counts, wait
 
 
 def sorts_of(cases: Sequence[Case], evaluator: Evaluator) -> Sorts:
@@ -268,13 +274,17 @@ def sorts_of(cases: Sequence[Case], evaluator: Evaluator) -> Sorts:
 
 
 def wide_of(cases: Sequence[Case], sorts: Sorts, lines: Lines, rows: int) -> Wide:
-    """All rows, for cases without later starts."""
-    cost = np.full((len(cases), rows), np.inf, np.float32)
+    """All rows that somebody may have, for cases without later starts."""
+    open_ = [case.open for case in cases]
+    used = np.zeros(rows, bool)
+    for case, places in zip(cases, open_, strict=True):
+        used[case.found.rows[places]] = True
+    column = np.cumsum(used) - 1
+    cost = np.full((len(cases), int(used.sum())), np.inf, np.float32)
     soft = any(case.found.avoided.any() for case in cases)
     avoided = np.zeros(cost.shape if soft else (1, 1), bool)
-    for g, case in enumerate(cases):
-        places = case.open
-        at = case.found.rows[places]
+    for g, (case, places) in enumerate(zip(cases, open_, strict=True)):
+        at = column[case.found.rows[places]]
         cost[g, at] = case.found.costs.total[places]
         if soft:
             avoided[g, at] = case.found.avoided[case.found.row_site[places]]
@@ -286,7 +296,8 @@ def wide_of(cases: Sequence[Case], sorts: Sorts, lines: Lines, rows: int) -> Wid
         usage=np.array(
             [sorts.usage(case.found.needs[0] if case.found.needs else ()) for case in cases]
         ),
-        cost=counts.astype(np.float32),
+        rows=np.flatnonzero(used).astype(np.int64),
+        cost=counts,
         lines=lines,
     )
 

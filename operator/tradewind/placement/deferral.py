@@ -122,6 +122,26 @@ def start_slots(now: datetime, slot_s: float, latest_s: float, most: int) -> F64
     return np.concatenate(([0.0], later[later <= limit_s]))
 
 
+def count_slots(now: datetime, slot_s: float, latest_s: float, most: int) -> int:
+    """How many starts `start_slots` has.
+
+    >>> count_slots(datetime(2026, 11, 25, 12, 40, tzinfo=UTC), 3600, 7200, 24)
+    3
+    """
+    gone_s = (now - _EPOCH).total_seconds() % slot_s
+    limit_s = clean(latest_s, high=math.inf)
+    if math.isnan(limit_s):
+        return 1
+    last = max(1, most) - 1
+    count = last if limit_s == math.inf else min(last, int((limit_s + gone_s) // slot_s))
+    # Division rounds: the very comparison of `start_slots` has the last word.
+    while count < last and slot_s * (count + 1) - gone_s <= limit_s:
+        count += 1
+    while count > 0 and slot_s * count - gone_s > limit_s:
+        count -= 1
+    return 1 + count
+
+
 def grid_edges(now: datetime, step_s: float, steps: int) -> F64:
     """(steps+1,) edges of a grid from now on: the first step ends at a whole step of the clock.
 

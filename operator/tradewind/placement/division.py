@@ -96,7 +96,7 @@ def _widely(cases: Sequence[Case], evaluator: Evaluator, ledger: Ledger, limits:
     for case in cases:
         places = np.zeros(rows, np.int64)
         places[case.found.rows] = np.arange(len(case.found.rows))
-        stakes.append(stake_of(case, places))
+        stakes.append(stake_of(case, places[wide.rows]))
     board = Board(evaluator.table, ledger, limits, market, stakes)
     Choosing(wide, board, Prices(wide).run()).run()
     choices: Choices = [[] for _ in cases]

@@ -77,7 +77,7 @@ class Planner:
         found = Found()
         admitted = []
         for workload in snapshot.pending:
-            if (refusal := queues.refusal(workload)) is None:
+            if not workload.queue or (refusal := queues.refusal(workload)) is None:
                 admitted.append(workload)
             else:
                 found.waiting[workload.uid] = refused(workload, refusal)

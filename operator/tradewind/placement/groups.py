@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tradewind.placement.config import EngineConfig
-from tradewind.placement.deferral import start_slots
+from tradewind.placement.deferral import count_slots
 from tradewind.placement.shapes import Shape, Shapes
 from tradewind.placement.snapshot import SiteName, WorkloadView
 
@@ -71,7 +71,7 @@ def slots_of(workload: WorkloadView, now: datetime, config: EngineConfig) -> int
     left_s = left_to_wait_s(workload, now)
     if not left_s > 0:
         return 1
-    return len(start_slots(now, config.slot_s, left_s, config.max_slots))
+    return count_slots(now, config.slot_s, left_s, config.max_slots)
 
 
 def left_to_wait_s(workload: WorkloadView, now: datetime) -> float:
@@ -93,20 +93,42 @@ def groups_of(
     workloads: Iterable[WorkloadView], now: datetime, config: EngineConfig, shapes: Shapes
 ) -> list[Group]:
     """Workloads in groups; groups and members in the order given."""
-    found: dict[tuple[int, int, int, Planned | None], Group] = {}
+    found: dict[object, Group] = {}
     young = now - timedelta(seconds=PATIENCE_S)
+    slots = _Slots(now, config)
     for workload in workloads:
         shape = shapes.of(workload)
-        planned = None
-        slots = 1
+        key: object = id(shape)
+        doublings, count, planned = 0, 1, None
         if workload.runtime.max_delay_s > 0:
-            slots = slots_of(workload, now, config)
-            if slots > 1 and workload.planned_start is not None:
+            count = slots.of(workload)
+            if count > 1 and workload.planned_start is not None:
                 planned = Planned(workload.planned_site or SiteName(""), workload.planned_start)
-        doublings = 0 if workload.created >= young else doublings_of(workload.created, now)
-        key = (id(shape), doublings, slots, planned)
+        if workload.created < young:
+            doublings = doublings_of(workload.created, now)
+        if count > 1 or doublings:
+            key = (id(shape), doublings, count, planned)
         group = found.get(key)
         if group is None:
-            group = found[key] = Group(shape, doublings, slots, planned)
+            group = found[key] = Group(shape, doublings, count, planned)
         group.members.append(workload)
     return list(found.values())
+
+
+class _Slots:
+    """How many start slots workloads have; the same question is answered once."""
+
+    def __init__(self, now: datetime, config: EngineConfig) -> None:
+        self._now = now
+        self._config = config
+        self._known: dict[tuple[datetime, float], int] = {}
+
+    def of(self, workload: WorkloadView) -> int:
+        """See `slots_of`."""
+        if workload.done_s or workload.current:
+            return slots_of(workload, self._now, self._config)
+        key = (workload.created, workload.runtime.max_delay_s)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = slots_of(workload, self._now, self._config)
+        return known

@@ -28,8 +28,9 @@ def units_free(node: NodeShape, accelerator: SiteAccelerator | None) -> int:
     if accelerator is None:
         return 0
     total = 0
+    name = accelerator.class_name
     for class_name, resource_name, free in node.accelerators:
-        if class_name == accelerator.class_name and resource_name == accelerator.resource_name:
+        if class_name == name and resource_name == accelerator.resource_name:
             total += free
     return total
 
@@ -37,10 +38,12 @@ def units_free(node: NodeShape, accelerator: SiteAccelerator | None) -> int:
 def room(node: NodeShape, need: PodNeed, accelerator: SiteAccelerator | None) -> int:
     """How many such pods one node still takes, taints aside; never below zero."""
     fits = node.free_pods
-    if need.units > 0:  # most nodes of a site are of another class
-        fits = min(fits, units_free(node, accelerator) // need.units)
-        if fits <= 0:
+    units = need.units
+    if units > 0:
+        free = units_free(node, accelerator)
+        if free < units:  # most nodes of a site are of another class
             return 0
+        fits = min(fits, free // units)
     if need.cpu_millis > 0:
         fits = min(fits, node.free_cpu_millis // need.cpu_millis)
     if need.memory_bytes > 0:
@@ -150,20 +153,41 @@ def _pack_alike(
     count = min(limit, pods // need.count)
     if count <= 0:
         return 0, groups
-    takers.sort(key=lambda taker: tightness(taker[0]))
+    if len(takers) > 1:
+        takers.sort(key=lambda taker: tightness(taker[0]))
     missing = count * need.count
+    changed: list[NodeShape] = []
     for node, fits in takers:
         filled = min(node.nodes, missing // fits)
         missing -= filled * fits
         partly = 1 if 0 < missing < fits and filled < node.nodes else 0
         if filled:
-            others.append(less(node, need, accelerator, fits, filled))
+            changed.append(less(node, need, accelerator, fits, filled))
         if partly:
-            others.append(less(node, need, accelerator, missing, 1))
+            changed.append(less(node, need, accelerator, missing, 1))
             missing = 0
         if untouched := node.nodes - filled - partly:
             others.append(node if untouched == node.nodes else times(node, untouched))
-    return count, merged(others)
+    for node in changed:
+        _join(others, node)
+    return count, tuple(others)
+
+
+def _join(groups: list[NodeShape], node: NodeShape) -> None:
+    """Add a node shape, to an equal one where there is one."""
+    cpu, memory = node.free_cpu_millis, node.free_memory_bytes
+    for place, other in enumerate(groups):
+        if (
+            other.free_cpu_millis == cpu
+            and other.free_memory_bytes == memory
+            and other.free_pods == node.free_pods
+            and other.accelerators == node.accelerators
+            and other.taints == node.taints
+            and other.other_resources == node.other_resources
+        ):
+            groups[place] = times(other, other.nodes + node.nodes)
+            return
+    groups.append(node)
 
 
 def merged(groups: Sequence[NodeShape]) -> Groups:

