@@ -73,6 +73,7 @@ class EngineConfig:
         risk_price: what a standard deviation of a forecast counts, in its own unit: a quarter.
         keep_plan: how much of its energy's cost another start must save before a deferred
             workload's planned start is given up: forecasts change a little every time.
+        large_round: groups times rows from which a round is planned by matrices.
         restart_s: from the start of an interrupted workload's pods until it makes progress again:
             images, reading the checkpoint, warming up. Five minutes is a round figure.
     """
@@ -93,6 +94,7 @@ class EngineConfig:
     risk_price: float = 0.25
     keep_plan: float = 0.05
     restart_s: float = 300.0
+    large_round: int = 40_000
 
     def duration_of(self, workload_class: str) -> float:
         """How long work of a class runs when nobody says, seconds; else the longest of all."""

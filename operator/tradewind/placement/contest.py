@@ -6,7 +6,7 @@ each doubling of its age beyond a day. So what is dear to run is dear to leave, 
 crowd out large, and nobody waits for ever. A candidate dearer than that still beats waiting.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from tradewind.placement.groups import Group
 from tradewind.placement.limits import Closed, Limits, Lot, lot_of
 from tradewind.placement.lines import Sorts
 from tradewind.placement.market import Lines, Market
-from tradewind.placement.plan import TERM_INDEX, Term
+from tradewind.placement.plan import TERM_INDEX, LazySequence, Term
 from tradewind.placement.snapshot import WorkloadView
 from tradewind.placement.table import F64, I64, Mask
 from tradewind.placement.wide import Wide
@@ -49,7 +49,10 @@ class Case:
         closed: rows closed to its queue where the round began.
         starts_s: (T,) seconds after now, its start slots.
         costs: T costs on its rows, by start.
-        counts: (R', T) USD that a candidate counts; infinite where its deadline forbids it.
+        counts: (R', T) USD that a candidate counts; infinite where its deadline forbids it. None:
+            worked out when somebody asks, see `counted`.
+        planned: the site that the last cycle meant for it, on S, and how much of its energy's cost
+            its planned start is preferred by; None: not deferred.
     """
 
     group: Group
@@ -59,17 +62,40 @@ class Case:
     closed: Closed | None
     starts_s: F64
     costs: Sequence[Costs]
-    counts: F64
+    counts: F64 | None = None
+    planned: tuple[int, float] | None = None
     _felt: tuple[F64, float] | None = None
+
+    @property
+    def counted(self) -> F64:
+        """(R', T) see `counts`."""
+        if self.counts is None:
+            self.counts = np.column_stack([cost.total for cost in self.costs])
+            if len(self.starts_s) > 1:
+                self.counts = _in_time(self.found, self.starts_s, self.counts) - self.kept
+        return self.counts
+
+    @property
+    def kept(self) -> F64:
+        """(R', T) USD by which the planned start is preferred."""
+        kept = np.zeros((len(self.found.rows), len(self.starts_s)))
+        if self.group.planned is None or self.planned is None:
+            return kept
+        lead_s = (self.group.planned.start - self.found.now).total_seconds()
+        slot = int(np.abs(self.starts_s - max(0.0, lead_s)).argmin())
+        here = self.found.row_site == self.planned[0]
+        energy = [TERM_INDEX[Term.ELECTRICITY], TERM_INDEX[Term.CARBON]]
+        kept[here, slot] = self.planned[1] * self.costs[slot].terms[energy].sum(axis=0)[here]
+        return kept
 
     @property
     def felt(self) -> tuple[F64, float]:
         """(R', T) USD that each candidate counts, see `felt`; USD that waiting counts."""
         if self._felt is None:
-            cost = self.counts
+            cost = counts = self.counted
             if cost.shape[1] == 1:
                 cost = np.full_like(cost, np.inf)
-                cost[self.open] = self.counts[self.open]
+                cost[self.open] = counts[self.open]
             avoided = np.repeat(self.found.avoided[self.found.row_site], cost.shape[1])
             urgency = np.array([self.group.urgency])
             counted, wait = felt(cost.reshape(1, -1), avoided[None, :], urgency)
@@ -123,14 +149,14 @@ class Case:
 
     def ends(self, starts_s: F64) -> I64:
         """(R', T) the slot, of these starts, before which each candidate has ended."""
-        ends_s = self.starts_s[None, :] + self.costs[0].run_s[:, None]
+        ends_s = self.starts_s[None, :] + self.found.costs.run_s[:, None]
         last = np.searchsorted(starts_s, ends_s.ravel(), side="left").reshape(ends_s.shape)
         found: I64 = np.maximum(np.arange(1, len(self.starts_s) + 1), last)
         return found
 
     def _there(self) -> Mask:
         """(R', T) candidates; starts now only where there is room."""
-        there = np.isfinite(self.counts)
+        there = np.isfinite(self.counted)
         free = np.zeros(len(self.room), bool)
         free[self.open] = True
         there[~free, 0] = False
@@ -162,47 +188,37 @@ def case_of(
     queue = group.shape.queue
     lot = lot_of(found.rows, found.needs, found.costs) if limits.any(queue) else None
     closed = limits.closed(queue, lot) if lot else None
-    starts_s: F64 = START_NOW
-    costs: Sequence[Costs] = (found.costs,)
-    if group.slots > 1:
-        starts_s, costs = evaluator.starts_of(found, group.slots)
-    counts = np.column_stack([cost.total for cost in costs])
-    if group.slots > 1:
-        counts = _in_time(found, starts_s, costs, counts)
-        counts -= _kept(group, found, evaluator, starts_s, costs)
     room = found.room(ledger.view())
-    return Case(group, found, lot, room, closed, starts_s, costs, counts)
+    if group.slots == 1:
+        return Case(group, found, lot, room, closed, START_NOW, (found.costs,))
+    starts_s = evaluator.slots(group.slots)
+    costs = LazySequence[Costs](lambda: _over_time(found, group.slots, evaluator))
+    case = Case(group, found, lot, room, closed, starts_s, costs)
+    if group.planned is not None:
+        case.planned = (
+            evaluator.table.index.get(group.planned.site, -1),
+            evaluator.config.keep_plan,
+        )
+    return case
 
 
-def _in_time(found: Evaluation, starts_s: F64, costs: Sequence[Costs], counts: F64) -> F64:
+def _over_time(
+    found: Evaluation, slots: int, evaluator: Evaluator
+) -> tuple[int, Callable[[int], Costs]]:
+    costs = evaluator.starts_of(found, slots)[1]
+    return len(costs), costs.__getitem__
+
+
+def _in_time(found: Evaluation, starts_s: F64, counts: F64) -> F64:
     """(R', T) the same, infinite where work would end after its deadline."""
     deadline = found.shape.runtime.deadline
     if deadline is None:
         return counts
     left_s = (deadline - found.now).total_seconds()
-    takes_s = costs[0].transfer_s + costs[0].run_s
+    takes_s = found.costs.transfer_s + found.costs.run_s
     if found.shape.runtime.duration_s is None:
         takes_s = np.zeros(len(takes_s))
     return np.where(takes_s[:, None] + starts_s[None, :] > left_s, np.inf, counts)
-
-
-def _kept(
-    group: Group,
-    found: Evaluation,
-    evaluator: Evaluator,
-    starts_s: F64,
-    costs: Sequence[Costs],
-) -> F64:
-    """(R', T) USD by which the planned start is preferred."""
-    kept = np.zeros((len(found.rows), len(starts_s)))
-    if group.planned is None:
-        return kept
-    lead_s = (group.planned.start - found.now).total_seconds()
-    slot = int(np.abs(starts_s - max(0.0, lead_s)).argmin())
-    here = found.row_site == evaluator.table.index.get(group.planned.site, -1)
-    energy = [TERM_INDEX[Term.ELECTRICITY], TERM_INDEX[Term.CARBON]]
-    kept[here, slot] = evaluator.config.keep_plan * costs[slot].terms[energy].sum(axis=0)[here]
-    return kept
 
 
 def stake_of(case: Case, places: I64) -> Stake:

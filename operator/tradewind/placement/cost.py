@@ -20,7 +20,7 @@ Intensity is the location-based average. Only the policy's own terms can be nega
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,7 @@ _LEAST_USD = np.array([[-MOST_USD if term is Term.POLICY else 0.0] for term in T
 # Terms that grow with every hour of running, electricity and carbon apart.
 _BY_THE_HOUR = [TERM_INDEX[term] for term in (Term.HARDWARE, Term.LATENCY, Term.POLICY)]
 _LEAST_H = 1 / 3600
+_ENERGY = (TERM_INDEX[Term.ELECTRICITY], TERM_INDEX[Term.CARBON])
 
 #: Starts of work that does not wait.
 START_NOW: F64 = np.zeros(1)
@@ -99,6 +100,13 @@ class Costs:
     carbon_kg: F64
     assumed: tuple[tuple[str, Mask], ...]
 
+    @property
+    def apart_from_energy(self) -> F64:
+        """(R',) USD that do not depend on when it runs; of a start that has not waited."""
+        energy = self.terms[_ENERGY[0]] + self.terms[_ENERGY[1]]
+        apart: F64 = self.total - energy
+        return apart
+
     def only(self, places: I64) -> "Costs":
         """The costs of some of the rows, by their places on R'."""
         return Costs(
@@ -115,6 +123,23 @@ class Costs:
         """The terms of one row, by its place on R'."""
         names = sorted(name for name, where in self.assumed if where[place])
         return CostTerms(tuple(self.terms[:, place].tolist()), tuple(names))
+
+
+def joined(parts: Sequence[Costs]) -> Costs:
+    """Costs of some rows and of others, as one; all of one shape."""
+    first = parts[0]
+    return Costs(
+        terms=np.concatenate([part.terms for part in parts], axis=1),
+        total=np.concatenate([part.total for part in parts]),
+        run_s=np.concatenate([part.run_s for part in parts]),
+        transfer_s=np.concatenate([part.transfer_s for part in parts]),
+        energy_kwh=np.concatenate([part.energy_kwh for part in parts]),
+        carbon_kg=np.concatenate([part.carbon_kg for part in parts]),
+        assumed=tuple(
+            (name, np.concatenate([part.assumed[i][1] for part in parts]))
+            for i, (name, _) in enumerate(first.assumed)
+        ),
+    )
 
 
 def queue_hours(run_h: F64, load: F64, servers: F64) -> F64:
@@ -135,6 +160,12 @@ def queue_hours(run_h: F64, load: F64, servers: F64) -> F64:
     """
     waits: F64 = run_h * load ** (np.sqrt(2 * (servers + 1)) - 1) / (servers * (1 - load))
     return waits
+
+
+def weights_of(prices: PolicySpec) -> tuple[float, float, float]:
+    """USD of a kWh at 1 USD/MWh, of a gram of CO2e, and of an hour of waiting."""
+    per_gram = price_or_zero(prices.carbon_per_tonne) / 1e6
+    return 1e-3, per_gram, price_or_zero(prices.wait_per_hour)
 
 
 class Pricer:
@@ -236,6 +267,35 @@ class Pricer:
                 )
             )
         return found
+
+    def at_starts(
+        self, now: Costs, prices: PolicySpec, site: I64, starts_s: F64
+    ) -> Costs:
+        """The costs of runs that go through, each with its own start.
+
+        Args:
+            now: costs of the same runs if they started now, (P,).
+            prices: of the policy.
+            site: (P,) places on the axis S.
+            starts_s: (P,) seconds after now.
+        """
+        per_kwh, per_gram, per_hour = weights_of(prices)
+        ahead, kwh = self._outlook, now.energy_kwh
+        carbon = ahead.carbon_intensity
+        terms = now.terms.copy()
+        met = ahead.mean_each(ahead.price_per_mwh.priced, site, now.run_s, starts_s)
+        terms[TERM_INDEX[Term.ELECTRICITY]] = kwh * met * per_kwh
+        met = ahead.mean_each(carbon.priced, site, now.run_s, starts_s)
+        terms[TERM_INDEX[Term.CARBON]] = kwh * met * per_gram
+        terms[TERM_INDEX[Term.WAITING]] = starts_s / 3600 * per_hour
+        terms = np.round(np.clip(terms, _LEAST_USD, MOST_USD), DECIMALS)
+        expected = ahead.mean_each(carbon.expected, site, now.run_s, starts_s)
+        return replace(
+            now,
+            terms=terms,
+            total=np.round(terms.sum(axis=0), DECIMALS),
+            carbon_kg=kwh * expected / 1000,
+        )
 
     def latency_by_region(
         self, shape: Shape, prices: PolicySpec, site: I64, run_s: F64

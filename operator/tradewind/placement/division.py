@@ -18,6 +18,10 @@ from tradewind.placement.contest import (
     widest,
 )
 from tradewind.placement.feasibility import Evaluator
+from tradewind.placement.later import Later
+from tradewind.placement.later_choice import LaterChoosing
+from tradewind.placement.later_lists import lists_of
+from tradewind.placement.later_prices import LaterPrices, tight_of
 from tradewind.placement.limits import Limits
 from tradewind.placement.prices import clearing_prices
 from tradewind.placement.repacking import Effort
@@ -29,8 +33,6 @@ from tradewind.placement.wide import Choosing, Prices
 Choice = tuple[int, int, int]
 Choices = list[list[Choice]]
 
-#: Groups times rows from which matrices are worth their while.
-_LARGE = 40_000
 # With later starts a group's best candidates compete; whoever finds no room there competes again.
 _PASSES = 4
 # How often short lists are drawn anew, by the prices that the last ones led to.
@@ -55,8 +57,10 @@ def divide(
         running: what may have ended before a later start.
     """
     at_once = all(len(case.starts_s) == 1 for case in cases)
-    if at_once and len(cases) * evaluator.table.rows >= _LARGE:
-        return _widely(cases, evaluator, ledger, limits)
+    if is_large(cases, evaluator):
+        if at_once:
+            return _widely(cases, evaluator, ledger, limits)
+        return _widely_over_time(cases, evaluator, ledger, limits, running)
     sorts = sorts_of(cases, evaluator)
     lines = lines_of(cases, sorts, evaluator, ledger, running)
     choices: Choices = [[] for _ in cases]
@@ -87,6 +91,11 @@ def divide(
     return choices
 
 
+def is_large(cases: Sequence[Case], evaluator: Evaluator) -> bool:
+    """Whether matrices are worth their while."""
+    return len(cases) * evaluator.table.rows >= evaluator.config.large_round
+
+
 def _widely(cases: Sequence[Case], evaluator: Evaluator, ledger: Ledger, limits: Limits) -> Choices:
     sorts = sorts_of(cases, evaluator)
     rows = evaluator.table.rows
@@ -103,3 +112,31 @@ def _widely(cases: Sequence[Case], evaluator: Evaluator, ledger: Ledger, limits:
     for (group, row), count in board.placed.items():
         choices[group].append((int(stakes[group].places[row]), 0, count))
     return choices
+
+
+def _widely_over_time(
+    cases: Sequence[Case],
+    evaluator: Evaluator,
+    ledger: Ledger,
+    limits: Limits,
+    running: Sequence[WorkloadView],
+) -> Choices:
+    sorts = sorts_of(cases, evaluator)
+    lines = lines_of(cases, sorts, evaluator, ledger, running)
+    later = Later(cases, evaluator, sorts, lines)
+    tight = tight_of(later)
+    lists = lists_of(later, tight)
+    everybody = np.arange(len(cases))
+    listed = later.listed(everybody, lists.columns)
+    prices = LaterPrices(later, listed, tight).run(lists.prices)
+    stakes = [
+        stake_of(case, np.maximum(0, places))
+        for case, places in zip(cases, later.place, strict=True)
+    ]
+    board = Board(evaluator.table, ledger, limits, later.present(listed.wait), stakes)
+    choosing = LaterChoosing(later, listed, tight, prices, board)
+    choosing.run()
+    return [
+        [(int(later.place[g, column]), slot, count) for column, slot, count in chosen]
+        for g, chosen in enumerate(choosing.chosen)
+    ]

@@ -8,6 +8,7 @@ is kept, and a view of the ledger is asked about the sites whose capacity has mo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from tradewind.hardware.catalog import Catalog
 from tradewind.placement.capacity import CapacityView
 from tradewind.placement.chips import Chips, chip_refusal
 from tradewind.placement.config import EngineConfig
-from tradewind.placement.cost import Costs, Footprint, Pricer
+from tradewind.placement.cost import Costs, Footprint, Pricer, joined, weights_of
 from tradewind.placement.deferral import start_slots
 from tradewind.placement.demands import (
     PodNeed,
@@ -32,6 +33,7 @@ from tradewind.placement.plan import RefusalReason
 from tradewind.placement.rules import SITE_RULES
 from tradewind.placement.shapes import Shape
 from tradewind.placement.snapshot import RuntimeNeed
+from tradewind.placement.stopping import may_pause
 from tradewind.placement.table import F64, I64, Column, Mask, SiteTable
 from tradewind.placement.taints import untolerated
 
@@ -131,6 +133,21 @@ class Evaluator:
         self.outlook = Outlook(self.table.sites, self._inputs, self.config, now)
         self._pricer = Pricer(self.table, self._inputs, self.outlook, self.catalog, self.config)
 
+    @cached_property
+    def pace(self) -> F64:
+        """(R,) what the run time of work depends on; -1 for rows without accelerators."""
+        speed = self._inputs.speed.values
+        return np.where(np.arange(self.table.rows) < self._site_count, -1.0, speed)
+
+    def weights(self, policy: PolicySpec) -> tuple[float, float, float]:
+        """USD of a kWh at 1 USD/MWh, of a gram of CO2e, and of an hour of waiting."""
+        return weights_of(policy)
+
+    def slots(self, count: int) -> F64:
+        """(count,) seconds after now: starts of the present slot and those after it."""
+        slot_s = self.config.slot_s
+        return start_slots(self.now, slot_s, slot_s * count, count)
+
     def starts_of(self, found: Evaluation, slots: int) -> tuple[F64, Sequence[Costs]]:
         """Starts of the present slot and those after it, and what a shape costs on its rows then.
 
@@ -140,8 +157,7 @@ class Evaluator:
         key = (found.shape, slots)
         known = self._over_time.get(key)
         if known is None:
-            slot_s = self.config.slot_s
-            starts_s = start_slots(self.now, slot_s, slot_s * slots, slots)
+            starts_s = self.slots(slots)
             costs = self._pricer.price(found.shape, found.policy, found.rows, found.takes, starts_s)
             known = self._over_time[key] = (starts_s, costs)
         return known
@@ -168,6 +184,32 @@ class Evaluator:
             shape, found.policy, found.rows[here], found.takes.only(here), starts_s
         )
         return starts_s, np.array([cost.total[0] for cost in costs]), float(costs[0].run_s[0])
+
+    def at_starts(self, found: Evaluation, slots: int, places: I64, chosen: I64) -> Costs:
+        """What some rows cost at some of the starts.
+
+        Args:
+            found: of a shape.
+            slots: how many start slots it has.
+            places: (P,) on R'.
+            chosen: (P,) start slots.
+
+        Returns:
+            Costs of the P pairs.
+        """
+        if not self.goes_through(found):
+            costs = self._pricer.price(
+                found.shape, found.policy, found.rows[places], found.takes.only(places),
+                self.slots(slots),
+            )  # fmt: skip
+            return joined([costs[slot].only(np.array([p])) for p, slot in enumerate(chosen.tolist())])
+        now = found.costs.only(places)
+        return self._pricer.at_starts(now, found.policy, found.row_site[places], self.slots(slots)[chosen])
+
+    def goes_through(self, found: Evaluation) -> bool:
+        """Whether its run time is known, and it runs without a pause."""
+        runtime = found.shape.runtime
+        return not (runtime.mean_only or may_pause(runtime))
 
     def repriced(self, found: Evaluation) -> Evaluation:
         """The same as of now: only the hours that a run would meet have changed."""

@@ -127,6 +127,31 @@ class Outlook:
             found[rows] = mean_over_runs(here[:, :-1], here[:, -1], profile, self.edges_s, starts_s)
         return found
 
+    def mean_each(self, signal: F64, site: I64, run_s: F64, starts_s: F64) -> F64:
+        """Mean of a signal over runs of known length, each with its own start.
+
+        Args:
+            signal: (S, H + 1) of this outlook.
+            site: (P,) of each run.
+            run_s: (P,) of each run.
+            starts_s: (P,) of each run.
+
+        Returns:
+            (P,) in the unit of the signal.
+        """
+        here = signal[site]
+        if not self.known:
+            return here[:, 0]
+        each = np.arange(len(site))
+        sums = np.zeros(here.shape)
+        np.cumsum(here[:, :-1] * np.diff(self.edges_s), axis=1, out=sums[:, 1:])
+        length = np.maximum(run_s, 1.0)
+        until = []
+        for moment in (starts_s, starts_s + length):
+            at = np.searchsorted(self.edges_s, moment, side="right") - 1
+            until.append(sums[each, at] + (moment - self.edges_s[at]) * here[each, at])
+        return (until[1] - until[0]) / length
+
 
 def _with_tail(values: F64) -> F64:
     later = values[:, 1:] if values.shape[1] > 1 else values

@@ -8,6 +8,7 @@ speaks for eight: which group costs what on which row hardly matters yet, only t
 Only without later starts; see `later.py` for those.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,8 @@ class Wide:
         rows: (M,) places on R, rising: rows that are nobody's candidate are left out.
         cost: (G, M) USD, single precision; infinite where there is no candidate.
         lines: capacity, (L, 1).
+        blocks: B slices of M; none: all of it is one.
+        lasts: (G, B) how often a workload takes `usage` in a block; none: once.
     """
 
     count: F64
@@ -53,6 +56,8 @@ class Wide:
     rows: I64
     cost: NDArray[Any]
     lines: Lines
+    blocks: Sequence[slice] = ()
+    lasts: F64 | None = None
 
     @property
     def of_row(self) -> I64:
@@ -121,9 +126,12 @@ class Prices:
         wide = self._wide
         steps = Steps(start, self._capacity)
         usage = wide.usage[groups][:, self._sorts]
+        lasts = np.ones((len(groups), 1)) if wide.lasts is None else wide.lasts[groups]
+        blocks = wide.blocks or (slice(None),)
         of_row = self._of_row[self._sorts]
         active = (steps.prices[of_row, 0] > 0).any(axis=1)
-        joint = joint_usage(usage, active)
+        usual = usage * lasts.mean(axis=1, keepdims=True)
+        joint = joint_usage(usual, active)
         count, wait, scale = wide.count[groups] * share, wide.wait[groups], self._scale[groups]
         whole = len(groups) == len(wide.count)
         cost = wide.cost if whole else wide.cost[groups]
@@ -137,7 +145,10 @@ class Prices:
             taken = np.zeros((2 * len(self._sorts), cost.shape[1]), np.float32)
             for first in range(0, len(groups), _BLOCK):
                 block = slice(first, first + _BLOCK)
-                reduced = usage[block].astype(np.float32) @ rents
+                reduced = np.empty((len(count[block]), cost.shape[1]), np.float32)
+                for b, columns in enumerate(blocks):
+                    each = (usage[block] * lasts[block, b : b + 1]).astype(np.float32)
+                    reduced[:, columns] = each @ rents[:, columns]
                 reduced += cost[block]
                 least = np.minimum(wait[block], reduced.min(axis=1))
                 floor += float(count[block] @ least)
@@ -145,18 +156,19 @@ class Prices:
                 reduced *= (1 / heat[block])[:, None].astype(np.float32)
                 np.exp(reduced, out=reduced)
                 out = np.exp((least - wait[block]) / heat[block])
-                each = count[block] / (reduced.sum(axis=1) + out)
-                weights = np.concatenate(
-                    (usage[block] * each[:, None], joint[block] * (each / heat[block])[:, None]),
-                    axis=1,
-                )
-                taken += weights.T.astype(np.float32) @ reduced
+                each = (count[block] / (reduced.sum(axis=1) + out))[:, None]
+                weights = (usage[block] * each, joint[block] * (each / heat[block, None]))
+                for b, columns in enumerate(blocks):
+                    both = np.concatenate(
+                        [weight * lasts[block, b : b + 1] for weight in weights], axis=1
+                    )
+                    taken[:, columns] += both.T.astype(np.float32) @ reduced[:, columns]
             best.see(floor, steps.prices)
             wanted, curvature = self._by_line(taken.astype(np.float64))
             steps.turn(wanted, curvature)
             tight = tight_sorts(wide.lines, steps.prices, wanted)[self._sorts]
             if not np.array_equal(tight, active):
-                active, joint = tight, joint_usage(usage, tight)
+                active, joint = tight, joint_usage(usual, tight)
         return best.prices
 
     def _by_line(self, taken: F64) -> tuple[F64, F64]:
