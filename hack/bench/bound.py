@@ -17,30 +17,31 @@ import numpy as np
 
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.config import EngineConfig
-from tradewind.placement.contest import (
-    Carried,
-    Case,
-    case_of,
-    lines_of,
-    market_of,
-    sorts_of,
-    wide_of,
-)
+from tradewind.placement.contest import Case, case_of, lines_of, sorts_of, wide_of
 from tradewind.placement.cost import START_NOW
 from tradewind.placement.feasibility import Evaluator
 from tradewind.placement.groups import groups_of
+from tradewind.placement.later import Later
+from tradewind.placement.later_lists import lists_of
+from tradewind.placement.later_prices import LaterPrices, Tight, tight_of
 from tradewind.placement.limits import Limits
 from tradewind.placement.plan import Plan
-from tradewind.placement.prices import Cooling, clearing_prices
+from tradewind.placement.prices import Cooling
 from tradewind.placement.rounds import Round
 from tradewind.placement.shapes import Shapes
 from tradewind.placement.snapshot import SiteName, Snapshot
-from tradewind.placement.table import F64, SiteTable
+from tradewind.placement.table import F64, I64, SiteTable
 from tradewind.placement.wide import Prices
 
 _LONG = Cooling(steps=80, hottest=0.02, coldest=0.002, hold=200)
-_LONG_LATER = Cooling(steps=60, hottest=0.5, coldest=0.003, hold=60)
-_LISTS = 4
+# With later starts over lists, drawn anew by the prices of the last ones.
+_LONG_LATER = (
+    Cooling(steps=40, hottest=0.05, coldest=0.003, hold=60),
+    Cooling(steps=20, hottest=0.004, coldest=0.002, hold=60),
+    Cooling(steps=20, hottest=0.003, coldest=0.0015, hold=60),
+    Cooling(steps=20, hottest=0.002, coldest=0.001, hold=60),
+)
+_LISTED = 128
 
 
 @dataclass
@@ -66,7 +67,11 @@ class Judge:
         for group in groups:
             policy = self.snapshot.policies[group.shape.policy]
             found = self.evaluator.evaluate(group.shape, policy)
-            self.cases.append(case_of(group, found, self.evaluator, ledger, limits))
+            case = case_of(group, found, self.evaluator, ledger, limits)
+            _ = case.felt
+            case.costs = ()
+            self.evaluator.forget()
+            self.cases.append(case)
         self.sorts = sorts_of(self.cases, self.evaluator)
         self.lines = lines_of(self.cases, self.sorts, self.evaluator, ledger, ())
         self.starts_s = max((c.starts_s for c in self.cases), key=len, default=START_NOW)
@@ -114,13 +119,36 @@ class Judge:
     def prices(self) -> F64:
         """Good prices (L, T), annealed for long; over short lists where there are later starts."""
         if len(self.starts_s) > 1:
-            counts = [len(case.group.members) for case in self.cases]
-            carried = None
-            for _ in range(_LISTS):
-                market, _, _ = market_of(self.cases, counts, self.sorts, self.lines, carried)
-                start = None if carried is None else carried.prices
-                prices = clearing_prices(market, _LONG_LATER, start)
-                carried = Carried(prices, self.lines, self.starts_s)
-            return prices
+            return self._prices_over_time()
         wide = Prices(wide_of(self.cases, self.sorts, self.lines, self.table.rows))
         return wide.anneal(np.arange(len(self.cases)), 1.0, _LONG, wide.run())
+
+    def _prices_over_time(self) -> F64:
+        later = Later(self.cases, self.evaluator, self.sorts, self.lines)
+        tight, everybody = tight_of(later), np.arange(len(self.cases))
+        lists = lists_of(later, tight, _LISTED)
+        columns, prices = lists.columns, lists.prices
+        for again, cooling in enumerate(_LONG_LATER):
+            if again:
+                columns = _best_columns(later, tight, prices)
+            listed = later.listed(everybody, columns)
+            prices = LaterPrices(later, listed, tight).anneal(everybody, cooling, prices)
+        found = np.zeros(self.lines.capacity.shape)
+        found[tight.lines] = prices
+        return found
+
+
+def _best_columns(later: Later, tight: Tight, prices: F64) -> I64:
+    """(G, N) the columns that are cheapest at their best start, rent included."""
+    until = np.concatenate((np.zeros((len(prices), 1)), np.cumsum(prices, axis=1)), axis=1)
+    of_column = until[tight.of_column].astype(np.float32)
+    usage = later.usage[:, tight.sorts].astype(np.float32)
+    everything = np.arange(len(later.rows))[None, :]
+    found = np.empty((len(usage), min(_LISTED, len(later.rows))), np.int64)
+    for g in range(len(usage)):
+        listed = later.listed(np.array([g]), everything)
+        rent = np.tensordot(usage[g], of_column, axes=1)
+        ends = np.take_along_axis(rent, listed.end[0].astype(np.int64), axis=1)
+        least = (listed.cost[0] + ends - rent[:, :-1]).min(axis=1)
+        found[g] = np.sort(np.argpartition(least, found.shape[1] - 1)[: found.shape[1]])
+    return found

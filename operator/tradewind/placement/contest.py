@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tradewind.placement.board import Stake
 from tradewind.placement.capacity import Ledger
-from tradewind.placement.cost import START_NOW, Costs
+from tradewind.placement.cost import START_NOW, Costs, joined
 from tradewind.placement.expected_ends import over_time
 from tradewind.placement.feasibility import Evaluation, Evaluator
 from tradewind.placement.groups import Group
@@ -53,6 +53,7 @@ class Case:
             worked out when somebody asks, see `counted`.
         planned: the site that the last cycle meant for it, on S, and how much of its energy's cost
             its planned start is preferred by; None: not deferred.
+        pairs: what some rows cost at some starts, where `costs` are too many to be worked out.
     """
 
     group: Group
@@ -64,6 +65,7 @@ class Case:
     costs: Sequence[Costs]
     counts: F64 | None = None
     planned: tuple[int, float] | None = None
+    pairs: Callable[[I64, I64], Costs] | None = None
     _felt: tuple[F64, float] | None = None
 
     @property
@@ -74,6 +76,13 @@ class Case:
             if len(self.starts_s) > 1:
                 self.counts = _in_time(self.found, self.starts_s, self.counts) - self.kept
         return self.counts
+
+    def costs_at(self, places: I64, slots: I64) -> Costs:
+        """Costs of so many pairs of a place on R' and a start slot."""
+        if self.pairs is not None:
+            return self.pairs(places, slots)
+        every = zip(places.tolist(), slots.tolist(), strict=True)
+        return joined([self.costs[slot].only(np.array([place])) for place, slot in every])
 
     @property
     def kept(self) -> F64:

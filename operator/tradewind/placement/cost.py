@@ -46,6 +46,7 @@ _LEAST_USD = np.array([[-MOST_USD if term is Term.POLICY else 0.0] for term in T
 _BY_THE_HOUR = [TERM_INDEX[term] for term in (Term.HARDWARE, Term.LATENCY, Term.POLICY)]
 _LEAST_H = 1 / 3600
 _ENERGY = (TERM_INDEX[Term.ELECTRICITY], TERM_INDEX[Term.CARBON])
+_IN_TIME = [*_ENERGY, TERM_INDEX[Term.WAITING]]
 
 #: Starts of work that does not wait.
 START_NOW: F64 = np.zeros(1)
@@ -268,9 +269,7 @@ class Pricer:
             )
         return found
 
-    def at_starts(
-        self, now: Costs, prices: PolicySpec, site: I64, starts_s: F64
-    ) -> Costs:
+    def at_starts(self, now: Costs, prices: PolicySpec, site: I64, starts_s: F64) -> Costs:
         """The costs of runs that go through, each with its own start.
 
         Args:
@@ -279,17 +278,15 @@ class Pricer:
             site: (P,) places on the axis S.
             starts_s: (P,) seconds after now.
         """
-        per_kwh, per_gram, per_hour = weights_of(prices)
+        _, per_gram, per_hour = weights_of(prices)
         ahead, kwh = self._outlook, now.energy_kwh
         carbon = ahead.carbon_intensity
-        terms = now.terms.copy()
-        met = ahead.mean_each(ahead.price_per_mwh.priced, site, now.run_s, starts_s)
-        terms[TERM_INDEX[Term.ELECTRICITY]] = kwh * met * per_kwh
-        met = ahead.mean_each(carbon.priced, site, now.run_s, starts_s)
-        terms[TERM_INDEX[Term.CARBON]] = kwh * met * per_gram
-        terms[TERM_INDEX[Term.WAITING]] = starts_s / 3600 * per_hour
-        terms = np.round(np.clip(terms, _LEAST_USD, MOST_USD), DECIMALS)
+        price = ahead.mean_each(ahead.price_per_mwh.priced, site, now.run_s, starts_s)
+        grams = ahead.mean_each(carbon.priced, site, now.run_s, starts_s)
         expected = ahead.mean_each(carbon.expected, site, now.run_s, starts_s)
+        changed = np.stack((kwh / 1000 * price, kwh * grams * per_gram, starts_s / 3600 * per_hour))
+        terms = now.terms.copy()
+        terms[_IN_TIME] = np.round(np.clip(changed, 0.0, MOST_USD), decimals=DECIMALS)
         return replace(
             now,
             terms=terms,

@@ -1,6 +1,7 @@
 """Who gets what of a round that competes? Small rounds in one market, large ones by matrices."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -136,6 +137,8 @@ def _widely_over_time(
     board = Board(evaluator.table, ledger, limits, later.present(listed.wait), stakes)
     choosing = LaterChoosing(later, listed, tight, prices, board)
     choosing.run()
+    for case in cases:
+        case.pairs = partial(evaluator.at_starts, case.found, len(case.starts_s))
     return [
         [(int(later.place[g, column]), slot, count) for column, slot, count in chosen]
         for g, chosen in enumerate(choosing.chosen)

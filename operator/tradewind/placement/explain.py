@@ -106,7 +106,7 @@ class Explainer:
         chosen: int | None,
         closed: Closed | None = None,
         *,
-        later: Costs | None = None,
+        later: tuple[Costs, int] | None = None,
     ) -> Explanation:
         """Explain a choice.
 
@@ -115,17 +115,20 @@ class Explainer:
             view: what is free to others than the workload.
             chosen: place of the chosen row on R'; None when the workload waits.
             closed: rows that its queue may not take; None: it may take all.
-            later: costs of a later start; alternatives are starts now, the chosen row among them.
+            later: costs in which that of a later start is, and its place in them; alternatives are
+                starts now, the chosen row among them.
         """
         survey = _Survey(self._table, found, view, None if later else chosen, closed)
-        costs = later or found.costs
+        candidate = None
+        if chosen is not None:
+            candidate = self._candidate(found, chosen, *(later or (found.costs, chosen)))
         return Explanation(
             policy=found.shape.policy,
-            chosen=None if chosen is None else self._candidate(found, chosen, costs),
+            chosen=candidate,
             alternatives=LazySequence(
                 lambda: (
                     len(survey.others),
-                    lambda i: self._candidate(found, int(survey.others[i]), found.costs),
+                    lambda i: self._now(found, int(survey.others[i])),
                 )
             ),
             refused=LazySequence(
@@ -139,7 +142,11 @@ class Explainer:
     def _no(self, survey: "_Survey", site: int) -> Refusal:
         return self._closed(survey, site) or self._refusal(survey.found, survey.view, site)
 
-    def _candidate(self, found: Evaluation, place: int, costs: Costs) -> Candidate:
+    def _now(self, found: Evaluation, place: int) -> Candidate:
+        return self._candidate(found, place, found.costs, place)
+
+    def _candidate(self, found: Evaluation, place: int, costs: Costs, at: int) -> Candidate:
+        """A row, by its place on R'; its costs are at `at` of those given."""
         row = int(found.rows[place])
         site = self._table.sites[int(self._table.row_site[row])]
         accelerator = self._table.row_accelerator[row]
@@ -149,11 +156,11 @@ class Explainer:
         return Candidate(
             site=site.name,
             class_name=accelerator.class_name if accelerator else None,
-            cost=costs.at(place),
+            cost=costs.at(at),
             avoid=show(soft) if soft else "",
-            run_s=float(costs.run_s[place]),
-            energy_kwh=float(costs.energy_kwh[place]),
-            carbon_kg=float(costs.carbon_kg[place]),
+            run_s=float(costs.run_s[at]),
+            energy_kwh=float(costs.energy_kwh[at]),
+            carbon_kg=float(costs.carbon_kg[at]),
         )
 
     def _closed(self, survey: "_Survey", site: int) -> Refusal | None:

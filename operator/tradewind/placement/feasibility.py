@@ -185,6 +185,10 @@ class Evaluator:
         )
         return starts_s, np.array([cost.total[0] for cost in costs]), float(costs[0].run_s[0])
 
+    def forget(self) -> None:
+        """Let go of costs over time: those of very many shapes are more than memory holds."""
+        self._over_time.clear()
+
     def at_starts(self, found: Evaluation, slots: int, places: I64, chosen: I64) -> Costs:
         """What some rows cost at some of the starts.
 
@@ -202,9 +206,13 @@ class Evaluator:
                 found.shape, found.policy, found.rows[places], found.takes.only(places),
                 self.slots(slots),
             )  # fmt: skip
-            return joined([costs[slot].only(np.array([p])) for p, slot in enumerate(chosen.tolist())])
+            return joined(
+                [costs[slot].only(np.array([p])) for p, slot in enumerate(chosen.tolist())]
+            )
         now = found.costs.only(places)
-        return self._pricer.at_starts(now, found.policy, found.row_site[places], self.slots(slots)[chosen])
+        return self._pricer.at_starts(
+            now, found.policy, found.row_site[places], self.slots(slots)[chosen]
+        )
 
     def goes_through(self, found: Evaluation) -> bool:
         """Whether its run time is known, and it runs without a pause."""
@@ -213,8 +221,12 @@ class Evaluator:
 
     def repriced(self, found: Evaluation) -> Evaluation:
         """The same as of now: only the hours that a run would meet have changed."""
-        (costs,) = self._pricer.price(found.shape, found.policy, found.rows, found.takes)
-        order = np.lexsort((found.rows, costs.total, found.avoided[found.row_site]))
+        if self.goes_through(found):
+            now = np.zeros(len(found.rows))
+            costs = self._pricer.at_starts(found.costs, found.policy, found.row_site, now)
+        else:
+            (costs,) = self._pricer.price(found.shape, found.policy, found.rows, found.takes)
+        order = _best_first(found.rows, costs, found.avoided[found.row_site])
         return replace(found, now=self.now, costs=costs, order=order)
 
     def run_s(self, runtime: RuntimeNeed, class_name: str | None) -> float:
@@ -261,7 +273,7 @@ class Evaluator:
             needs=tuple(needs[place] for place in kept.tolist()),
             takes=takes.only(kept),
             costs=costs,
-            order=np.lexsort((rows, costs.total, avoided[table.row_site[rows]])),
+            order=_best_first(rows, costs, avoided[table.row_site[rows]]),
             avoided=avoided,
             gangs=gangs[kept],
             late_s=late_s,
@@ -343,6 +355,13 @@ class Evaluator:
         # A run time that nobody stated is no ground to refuse: only a deadline that has passed is.
         known = shape.runtime.duration_s is not None
         return (costs.run_s + costs.transfer_s if known else np.zeros(len(costs.total))) > left_s
+
+
+def _best_first(rows: I64, costs: Costs, avoided: Mask) -> I64:
+    """(R',) places on R': what is avoided last, then by cost, then by row; `rows` rise."""
+    if avoided.any():
+        return np.lexsort((rows, costs.total, avoided))
+    return np.argsort(costs.total, kind="stable")
 
 
 def with_defaults(shape: Shape, policy: PolicySpec) -> Shape:

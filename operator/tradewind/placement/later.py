@@ -17,6 +17,7 @@ Axes: G groups, M columns, B blocks, T start slots, N candidates of a list.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class Listed:
 
     Args:
         columns: (G', N) places on M.
-        cost: (G', N, T) USD that candidates count, see `contest.felt`; infinite where there is none.
+        cost: (G', N, T) USD that candidates count, as `contest.felt` has it; else infinite.
         end: (G', N, T) the slot before which each has ended.
         wait: (G',) USD that leaving one unplaced counts.
     """
@@ -99,7 +100,7 @@ class Later:
         self.site: I64 = table.row_site[rows]
         _, first = np.unique(evaluator.pace[rows], return_index=True)
         edges = [*first.tolist(), len(rows)]
-        self.blocks = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        self.blocks = [slice(a, b) for a, b in pairwise(edges)]
         self.block_of: I64 = np.repeat(np.arange(len(self.blocks)), np.diff(edges))
 
     def _fill(self, evaluator: Evaluator) -> None:
@@ -216,7 +217,14 @@ class Later:
         soft = np.broadcast_to(avoided[:, :, None], shape).reshape(len(groups), -1)
         flat = cost.astype(np.float32).reshape(len(groups), -1)
         counts, wait = felt(flat, soft, urgency)
-        return Listed(columns, counts.reshape(shape), self._end_slots(ends_h), wait.astype(np.float64))
+        return Listed(
+            columns, counts.reshape(shape), self._end_slots(ends_h), wait.astype(np.float64)
+        )
+
+    def ends(self, group: int, columns: I64) -> NDArray[np.int32]:
+        """(N, T) the slot before which a group has ended on some columns."""
+        run_h = self.run_h[group, self.block_of[columns]]
+        return self._end_slots(self._starts_h + run_h[:, None])
 
     def _met(self, groups: I64, columns: I64, ends_h: F64) -> F64:
         """(G', N, T) USD·h per kWh over the runs."""
@@ -233,9 +241,7 @@ class Later:
         found -= self._at_start[policy, site]
         return found
 
-    def _bonus(
-        self, groups: I64, columns: I64, energy: F64
-    ) -> list[tuple[int, Mask, int, F64]]:
+    def _bonus(self, groups: I64, columns: I64, energy: F64) -> list[tuple[int, Mask, int, F64]]:
         """By which planned starts are preferred: group, its columns, slot, USD; see `contest`."""
         found = []
         for i, g in enumerate(groups.tolist()):

@@ -7,6 +7,7 @@ have left in each slot until it has ended.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tradewind.placement.board import Board
 from tradewind.placement.later import F32, Later, Listed
@@ -113,20 +114,21 @@ class LaterChoosing:
         columns = np.flatnonzero(self._later.place[group] >= 0)
         if not len(columns):
             return
-        everything = self._later.listed(np.array([group]), columns[None, :])
-        there = self._fits(group, columns, everything.end[0])
-        there &= np.isfinite(everything.cost[0])
-        columns_left = np.flatnonzero(there.any(axis=1))
-        reduced = self._reduced(group, columns, everything, 0)[columns_left].ravel()
-        places = np.flatnonzero(there[columns_left].ravel())
-        places = places[np.argsort(reduced[places], kind="stable")]
-        slots = everything.cost.shape[2]
-        for place in places.tolist():
+        free = self._fits(group, columns, self._later.ends(group, columns))
+        there = free.any(axis=1)
+        columns, free = columns[there], free[there]
+        if not len(columns):
+            return
+        listed = self._later.listed(np.array([group]), columns[None, :])
+        free &= np.isfinite(listed.cost[0])
+        reduced = self._reduced(group, columns, listed, 0).ravel()
+        places = np.flatnonzero(free)
+        slots = free.shape[1]
+        for place in places[np.argsort(reduced[places], kind="stable")].tolist():
             if not self._left[group]:
                 return
-            at = int(columns_left[place // slots])
-            slot = place % slots
-            self._put(group, int(columns[at]), slot, int(everything.end[0, at, slot]))
+            at, slot = divmod(place, slots)
+            self._put(group, int(columns[at]), slot, int(listed.end[0, at, slot]))
 
     def _take_in_turn(self, group: int, places: I64, slots: int) -> None:
         columns, ends = self._listed.columns[group], self._listed.end[group]
@@ -145,7 +147,7 @@ class LaterChoosing:
         found += listed.cost[at]
         return found
 
-    def _fits(self, group: int, columns: I64, end: np.ndarray) -> Mask:
+    def _fits(self, group: int, columns: I64, end: NDArray[np.int32]) -> Mask:
         """(N, T) whether the lines have room for one from each slot until it has ended."""
         slots = end.shape[1]
         free = np.ones((len(columns), slots), bool)

@@ -39,11 +39,13 @@ class Tight:
         sorts: (Q',) places on Q.
         of_column: (Q', M) the line of each column.
         capacity: (L', T).
+        lines: (L',) their places on L.
     """
 
     sorts: I64
     of_column: I64
     capacity: F64
+    lines: I64
 
 
 def tight_of(later: Later) -> Tight:
@@ -56,9 +58,8 @@ def tight_of(later: Later) -> Tight:
     ]
     sorts = np.array(used, np.int64)
     distinct, codes = np.unique(lines.of_row[sorts][:, later.rows], return_inverse=True)
-    return Tight(
-        sorts, codes.reshape(len(sorts), len(later.rows)), lines.capacity[distinct].copy()
-    )
+    of_column = codes.reshape(len(sorts), len(later.rows)).astype(np.int64)
+    return Tight(sorts, of_column, lines.capacity[distinct], distinct.astype(np.int64))
 
 
 def _never_short(lines: Lines, usage: F64, q: int, rows: I64, site: I64) -> bool:
@@ -98,9 +99,7 @@ class LaterPrices:
         least = np.minimum(listed.wait, _least(listed.cost))
         self.scale: F64 = np.maximum(np.abs(least), 1e-9)
         lines = len(tight.capacity)
-        self._alone = [
-            len(np.unique(of_column)) == len(of_column) for of_column in tight.of_column
-        ]
+        self._alone = [len(np.unique(of_column)) == len(of_column) for of_column in tight.of_column]
         self._lines = lines
 
     def spokesmen(self, every: int) -> I64:
@@ -131,7 +130,7 @@ class LaterPrices:
         tight = self._tight
         share = self._count.sum() / max(1.0, self._count[groups].sum())
         kinds = [
-            _Kind(self, members, share)
+            _Kind(members, self._listed, self._count * share, self.scale)
             for members in _alike(self._usage, groups)
         ]
         usage = np.array([self._usage[kind.groups[0]] for kind in kinds])
@@ -143,7 +142,7 @@ class LaterPrices:
             if tau == cooling.coldest and best.settled:
                 break
             until = np.zeros((self._lines, slots + 1), np.float32)
-            np.cumsum(steps.prices, axis=1, out=until[:, 1:])
+            until[:, 1:] = np.cumsum(steps.prices, axis=1)
             by_column = until[tight.of_column].reshape(len(tight.sorts), -1)
             joint = joint_usage(usage, active)
             floor = -float((tight.capacity * steps.prices).sum())
@@ -154,9 +153,10 @@ class LaterPrices:
                 least, stiff[k] = kind.take(rent, tau, held[k].reshape(columns, slots))
                 floor += least
             best.see(floor, steps.prices)
+            if best.lost:
+                steps = Steps(best.prices, tight.capacity)
+                continue
             wanted = self._by_line(usage.T.astype(np.float32) @ held)
-            # Starts and ends do not cancel to the last digit in single precision.
-            wanted[wanted < _RESIDUE] = 0.0
             weights = (joint * stiff[:, None]).T.astype(np.float32)
             steps.turn(wanted, self._by_line(weights @ held))
             active = self._active(steps.prices, wanted)
@@ -176,7 +176,7 @@ class LaterPrices:
         return found
 
     def _active(self, prices: F64, wanted: F64) -> Mask:
-        tight = ((prices > 0) | (wanted > self._tight.capacity)).any(axis=1)
+        tight = np.any((prices > 0) | (wanted > self._tight.capacity), axis=1)
         found: Mask = tight[self._tight.of_column].any(axis=1)
         return found
 
@@ -184,12 +184,11 @@ class LaterPrices:
 class _Kind:
     """Groups that take the same of each line, and what their softmin needs."""
 
-    def __init__(self, prices: LaterPrices, groups: I64, share: float) -> None:
-        listed = prices._listed
+    def __init__(self, groups: I64, listed: Listed, count: F64, scale: F64) -> None:
         self.groups = groups
-        self.count = prices._count[groups] * share
+        self._count = count[groups]
         self._wait = listed.wait[groups]
-        self._scale = prices.scale[groups]
+        self._scale = scale[groups]
         self._cost = listed.cost[groups]
         slots = self._cost.shape[2]
         columns = listed.columns[groups]
@@ -214,7 +213,7 @@ class _Kind:
         Returns:
             USD of the groups at best; how strongly what is held answers to prices, 1/USD.
         """
-        groups, listed, slots = self._cost.shape
+        groups, _, slots = self._cost.shape
         reduced = rent[self._end]
         reduced -= rent[self._start]
         reduced += self._cost
@@ -225,7 +224,7 @@ class _Kind:
         flat *= (1 / heat)[:, None].astype(np.float32)
         np.exp(flat, out=flat)
         out = np.exp((least - self._wait) / heat)
-        each = self.count / (flat.sum(axis=1, dtype=np.float64) + out)
+        each = self._count / (flat.sum(axis=1, dtype=np.float64) + out)
         flat *= each[:, None].astype(np.float32)
         total = np.einsum("gnt,gnt->g", reduced, self._lasts)
         stiff = float((total / heat).sum() / max(1e-30, float(total.sum())))
@@ -235,8 +234,10 @@ class _Kind:
         over = np.bincount(self._end.ravel(), weights=flat.ravel(), minlength=len(rent))
         change = -over.reshape(-1, slots + 1)[:, :slots]
         change[self._columns] += begun
-        np.cumsum(change, axis=1, out=held, dtype=np.float32)
-        return float(self.count @ least), stiff
+        # Starts and ends do not cancel to the last digit in single precision.
+        held[:] = np.cumsum(change, axis=1)
+        held[held < _RESIDUE] = 0.0
+        return float(self._count @ least), stiff
 
 
 def _alike(usage: F64, groups: I64) -> list[I64]:
@@ -248,4 +249,5 @@ def _alike(usage: F64, groups: I64) -> list[I64]:
 
 
 def _least(cost: F32) -> F64:
-    return cost.reshape(len(cost), -1).min(axis=1, initial=np.inf).astype(np.float64)
+    least: F64 = cost.reshape(len(cost), -1).min(axis=1, initial=np.inf).astype(np.float64)
+    return least

@@ -5,8 +5,11 @@ The parts of a split are one outcome: all of them, or none.
 
 from datetime import datetime
 
+import numpy as np
+
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.contest import Case
+from tradewind.placement.cost import Costs
 from tradewind.placement.deferral import after
 from tradewind.placement.division import Choice
 from tradewind.placement.explain import Explainer, verdict_of
@@ -16,6 +19,7 @@ from tradewind.placement.partwords import PartExplainer
 from tradewind.placement.plan import (
     NO_SITE,
     Assignment,
+    CostTerms,
     Deferred,
     Eviction,
     Explanation,
@@ -121,13 +125,16 @@ class Telling:
             closed = self._limits.closed(case.group.shape.queue, case.lot)
         outcomes: Outcomes = []
         first = 0
+        later = _Later(case, chosen)
         for place, slot, count in chosen:
-            later = case.costs[slot] if slot else None
-            why = self._explainer.explain(case.found, view, place, closed, later=later)
+            costs = later.of(place, slot) if slot else None
+            why = self._explainer.explain(case.found, view, place, closed, later=costs)
             members = case.group.members[first : first + count]
             first += count
             if slot:
-                outcomes += [(w, self._defer(w, case, slot, why)) for w in members]
+                outcomes += zip(
+                    members, self._defer(members, case, slot, later.now, why), strict=True
+                )
             else:
                 outcomes += zip(members, self._assign(members, case, place, why), strict=True)
         left = case.group.members[first:]
@@ -138,18 +145,22 @@ class Telling:
             outcomes += [(workload, Waiting(workload.uid, verdict, why)) for workload in left]
         return outcomes
 
-    def _defer(self, workload: WorkloadView, case: Case, slot: int, why: Explanation) -> Deferred:
+    def _defer(
+        self,
+        workloads: list[WorkloadView],
+        case: Case,
+        slot: int,
+        cost_now: CostTerms | None,
+        why: Explanation,
+    ) -> list[Deferred]:
         if why.chosen is None:
-            raise AssertionError(f"{workload.uid}: a choice without a candidate")
-        return Deferred(
-            uid=workload.uid,
-            start_at=after(self._now, float(case.starts_s[slot])),
-            site=why.chosen.site,
-            class_name=why.chosen.class_name,
-            cost=why.chosen.cost,
-            cost_now=case.costs[0].at(int(case.open[0])) if len(case.open) else None,
-            explanation=why,
-        )
+            raise AssertionError(f"{case.group.shape}: a choice without a candidate")
+        start_at = after(self._now, float(case.starts_s[slot]))
+        site, class_name, cost = why.chosen.site, why.chosen.class_name, why.chosen.cost
+        return [
+            Deferred(workload.uid, start_at, site, class_name, cost, cost_now, why)
+            for workload in workloads
+        ]
 
     def _assign(
         self, workloads: list[WorkloadView], case: Case, place: int, why: Explanation
@@ -174,6 +185,30 @@ class Telling:
             )
             for workload in workloads
         ]
+
+
+class _Later:
+    """What the later starts of a case cost, and the best start now beside them.
+
+    Attributes:
+        now: of the best start now; None when nothing has room now.
+    """
+
+    def __init__(self, case: Case, chosen: list[Choice]) -> None:
+        self.now: CostTerms | None = None
+        pairs = [(place, slot) for place, slot, _ in chosen if slot]
+        if not pairs:
+            return
+        self._at = {pair: i for i, pair in enumerate(pairs)}
+        best = case.open[:1].tolist()
+        places, slots = zip(*pairs, *[(place, 0) for place in best], strict=True)
+        self._costs = case.costs_at(np.array(places), np.array(slots))
+        if best:
+            self.now = self._costs.at(len(pairs))
+
+    def of(self, place: int, slot: int) -> tuple[Costs, int]:
+        """Costs, and the place in them of a start."""
+        return self._costs, self._at[place, slot]
 
 
 def without_policy(workload: WorkloadView) -> Waiting:

@@ -55,6 +55,7 @@ class Outlook:
         self, sites: Sequence[SiteView], inputs: Inputs, config: EngineConfig, now: datetime
     ) -> None:
         self._config = config
+        self._sums: dict[int, F64] = {}
         self.now = now
         carbon = [site.carbon_forecast for site in sites]
         price = [site.price_forecast for site in sites]
@@ -115,14 +116,16 @@ class Outlook:
         Returns:
             (R', T) in the unit of the signal.
         """
-        found = np.empty((len(site), len(starts_s)))
         if not self.known:
-            found[:] = signal[site, :1]
-            return found
+            return np.repeat(signal[site, :1], len(starts_s), axis=1)
+        if not mean_only:
+            begins = np.broadcast_to(starts_s, (len(site), len(starts_s)))
+            return self.mean_each(signal, site[:, None], run_s[:, None], begins)
+        found = np.empty((len(site), len(starts_s)))
         lengths, which = np.unique(run_s, return_inverse=True)
         for i, length in enumerate(lengths.tolist()):
             rows = np.flatnonzero(which == i)
-            profile = Profile(length, mean_only)
+            profile = Profile(length, exponential=True)
             here = signal[site[rows]]
             found[rows] = mean_over_runs(here[:, :-1], here[:, -1], profile, self.edges_s, starts_s)
         return found
@@ -132,25 +135,35 @@ class Outlook:
 
         Args:
             signal: (S, H + 1) of this outlook.
-            site: (P,) of each run.
-            run_s: (P,) of each run.
-            starts_s: (P,) of each run.
+            site: of each run; this and the next two in shapes that fit each other.
+            run_s: of each run; one of no length meets the signal of its start.
+            starts_s: of each run.
 
         Returns:
-            (P,) in the unit of the signal.
+            In the unit of the signal, by run.
         """
-        here = signal[site]
         if not self.known:
-            return here[:, 0]
-        each = np.arange(len(site))
-        sums = np.zeros(here.shape)
-        np.cumsum(here[:, :-1] * np.diff(self.edges_s), axis=1, out=sums[:, 1:])
+            stays: F64 = signal[site, 0] + 0 * starts_s
+            return stays
         length = np.maximum(run_s, 1.0)
-        until = []
-        for moment in (starts_s, starts_s + length):
-            at = np.searchsorted(self.edges_s, moment, side="right") - 1
-            until.append(sums[each, at] + (moment - self.edges_s[at]) * here[each, at])
-        return (until[1] - until[0]) / length
+        found = self._until(signal, site, starts_s + length)
+        if starts_s.any():
+            found -= self._until(signal, site, starts_s)
+        found /= length
+        return found
+
+    def _until(self, signal: F64, site: I64, moments_s: F64) -> F64:
+        """The integral of a signal from now on; linear between the edges."""
+        sums = self._sums.get(id(signal))
+        if sums is None:
+            sums = self._sums[id(signal)] = np.zeros(signal.shape)
+            np.cumsum(signal[:, :-1] * np.diff(self.edges_s), axis=1, out=sums[:, 1:])
+        at = np.searchsorted(self.edges_s, moments_s, side="right") - 1
+        place = site * signal.shape[1] + at
+        found: F64 = moments_s - self.edges_s[at]
+        found *= signal.ravel()[place]
+        found += sums.ravel()[place]
+        return found
 
 
 def _with_tail(values: F64) -> F64:

@@ -34,6 +34,8 @@ _MOST_MOMENTUM = 0.9
 # So many steps that raise the bound by less than a two-thousandth are the last.
 _SETTLED_STEPS = 6
 _SETTLED = 5e-4
+# A bound that is lower by so much of it is far below: waves on the way are smaller.
+_ASTRAY = 0.02
 # Gershgorin's bound is wide: a step may reach somewhat further. Twice as far it diverges.
 _REACH = 1.25
 _NOTHING = 1e-9
@@ -153,6 +155,11 @@ class Best:
         if not self._bounds or bound >= max(self._bounds):
             self.prices = prices
         self._bounds.append(bound)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the last bound is far below an earlier one: the steps went astray."""
+        return bool(self._bounds) and self._bounds[-1] < max(self._bounds) * (1 - _ASTRAY)
 
     @property
     def settled(self) -> bool:

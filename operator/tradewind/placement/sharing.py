@@ -23,7 +23,7 @@ from tradewind.placement.contest import (
     starts_of,
 )
 from tradewind.placement.cost import START_NOW
-from tradewind.placement.division import Choices, divide
+from tradewind.placement.division import Choices, divide, is_large
 from tradewind.placement.feasibility import Evaluator
 from tradewind.placement.groups import Group
 from tradewind.placement.joint import Joint
@@ -70,6 +70,8 @@ class Sharing:
     def divide(self) -> Choices:
         """Divide what is left among whole workloads."""
         alone = len(self._cases) == 1 and len(self._cases[0].starts_s) == 1
+        if len(starts_of(self._cases)) > 1 and is_large(self._cases, self._evaluator):
+            return self._compete()  # to sort all starts of all groups would take longer
         choices = self._content(alone=alone)
         return self._compete() if choices is None else choices
 
