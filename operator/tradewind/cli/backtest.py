@@ -73,7 +73,10 @@ def read(path: Path, columns: Sequence[str]) -> dict[str, F64]:
                     value = _number(path, rows.line_num, name, row[name])
                     points.setdefault(name, []).append((at, value))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigurationError(
+            f"{path}: cannot be read: {why}", hint="a CSV file with a header is expected"
+        ) from error
     found = {}
     for name, series in points.items():
         history = regular(series, _HOUR_S)

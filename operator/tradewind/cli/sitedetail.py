@@ -1,10 +1,11 @@
 """One site in detail: its conditions, accelerators by class and node, signals and their sources."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from tradewind.api.site import ComputeSite, Signal, SiteStatus
+from tradewind.api.fields import cpu_millis, memory_bytes
+from tradewind.api.site import ComputeSite, ResourceAmounts, Signal, SiteResources, SiteStatus
 from tradewind.api.workload import AIWorkload
 from tradewind.cli.view import NOTHING, Cell, Column, Table, Tone, age, signal
 
@@ -52,12 +53,8 @@ def _facts(site: ComputeSite, status: SiteStatus) -> Iterator[Line]:
         "Kubernetes": status.kubernetes_version,
         "Serves": ", ".join(status.workload_kinds),
         "Nodes": str(status.nodes) if known else "none known",
-        "CPU": f"{resources.requested.cpu} requested of {resources.allocatable.cpu}"
-        if known
-        else "",
-        "Memory": f"{resources.requested.memory} requested of {resources.allocatable.memory}"
-        if known
-        else "",
+        "CPU": _requested(resources, _cores, "cores") if known else "",
+        "Memory": _requested(resources, _gib, "GiB") if known else "",
         "Prometheus": spec.prometheus.url if spec.prometheus else "none: fallbacks only",
         "Taints": ", ".join(taints),
         "Cordoned": "yes: gets no new work" if spec.unschedulable else "",
@@ -66,6 +63,22 @@ def _facts(site: ComputeSite, status: SiteStatus) -> Iterator[Line]:
     for name, value in facts.items():
         if value:
             yield [_INDENT, Cell(f"{name}:".ljust(width)), Cell(value)]
+
+
+def _requested(
+    resources: SiteResources, amount: Callable[[ResourceAmounts], float], unit: str
+) -> str:
+    """What is requested of what there is, as people count it."""
+    taken, of = amount(resources.requested), amount(resources.allocatable)
+    return f"{taken:,.0f} of {of:,.0f} {unit} requested"
+
+
+def _cores(amounts: ResourceAmounts) -> float:
+    return cpu_millis(amounts.cpu) / 1000
+
+
+def _gib(amounts: ResourceAmounts) -> float:
+    return memory_bytes(amounts.memory) / 2**30
 
 
 def _conditions(status: SiteStatus, now: datetime) -> Table:

@@ -16,7 +16,7 @@ from tradewind.cli import hub
 from tradewind.cli.ask import Ask
 from tradewind.cli.sites import effective
 from tradewind.cli.sparkline import BLOCKS, sparkline
-from tradewind.cli.view import NOTHING, Cell, Column, Table, Tone, notes, signal
+from tradewind.cli.view import NOTHING, Cell, Column, Table, Tone, notes, sentence, signal
 from tradewind.cli.watching import Page, show_page
 
 _COLUMNS: Final = (
@@ -48,7 +48,9 @@ def show(ask: Ask, *, watch: bool, ascii_only: bool) -> None:
         del now
         sites = [ComputeSite.model_validate(item) for item in await there.list(hub.SITES)]
         told = [one.state.value for site in sites for one in now_of(site).values()]
-        return Page(table(sites, ascii_only=plain), document(sites), notes(told))
+        return Page(
+            table(sites, ascii_only=plain), document(sites), [*notes(told), *without_trend(sites)]
+        )
 
     show_page(ask, page, watch=watch)
 
@@ -64,6 +66,19 @@ def shows_blocks(encoding: str | None, term: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return term != "dumb"
+
+
+def without_trend(sites: Sequence[ComputeSite]) -> list[str]:
+    """A note on sites whose next hours nobody has told yet."""
+    names = [
+        site.metadata.name
+        for site in sites
+        if site.spec.prometheus is not None and (site.status or SiteStatus()).forecast is None
+    ]
+    if not names:
+        return []
+    takes = "a minute, and a forecast series or two days of history in the site's Prometheus"
+    return [f"no forecast of {sentence(names, limit=3)} yet: it takes {takes}"]
 
 
 def now_of(site: ComputeSite) -> dict[str, Signal]:

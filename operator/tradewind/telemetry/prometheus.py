@@ -26,6 +26,7 @@ from requests.auth import HTTPBasicAuth
 from tradewind.base.errors import AccessRefusedError, TradewindError
 from tradewind.base.netguard import check_host
 from tradewind.base.observe import redact
+from tradewind.telemetry.faults import plain
 from tradewind.telemetry.queries import ADDRESS_CHARS, joined
 from tradewind.telemetry.session import EXCHANGE_S, SILENCE_S, BoundedSession, TooLongError
 
@@ -214,7 +215,7 @@ class Prometheus:
         except (TooLongError, _TooManyError) as error:
             raise self._error("AnswerTooLarge", str(error)) from error
         except requests.RequestException as error:
-            raise self._error("Unreachable", redact(str(error))[:300]) from error
+            raise self._error("Unreachable", redact(plain(error))[:300]) from error
         except PrometheusApiClientException as error:
             refused = self._session.status in _BAD_QUERY
             text = redact(str(error))[:300]

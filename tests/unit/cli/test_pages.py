@@ -60,6 +60,18 @@ def test_a_site_in_detail_names_nodes_sources_and_workloads() -> None:
     )
 
 
+def test_a_sites_cores_and_memory_are_told_as_people_count_them() -> None:
+    found = objects.ulanqab()
+    found["status"] |= {"nodes": 16}
+    found["status"]["resources"] = {
+        "allocatable": {"cpu": "2304000m", "memory": "25165824Mi"},
+        "requested": {"cpu": "1500m", "memory": "2Gi"},
+    }
+    page = text(sitedetail.detail(ComputeSite.model_validate(found), [], objects.NOW))
+    assert "CPU:          2 of 2,304 cores requested" in page
+    assert "Memory:       2 of 24,576 GiB requested" in page
+
+
 def test_a_cordoned_site_says_so() -> None:
     site = objects.ulanqab()
     site["spec"]["unschedulable"] = True

@@ -9,7 +9,7 @@ from tests.unit.cli import objects
 from tradewind.api.site import ComputeSite
 from tradewind.cli import sparkline as lines
 from tradewind.cli.sparkline import sparkline
-from tradewind.cli.top import document, shows_blocks, table
+from tradewind.cli.top import document, shows_blocks, table, without_trend
 
 
 def site(**status: Any) -> ComputeSite:
@@ -51,6 +51,16 @@ def test_a_site_without_a_forecast_or_a_status_is_shown_all_the_same() -> None:
     del bare["status"]
     _, line = table([ComputeSite.model_validate(bare)], ascii_only=True).plain().splitlines()
     assert line.split()[:5] == ["ulanqab", "?", "0/0", "?", "-"]
+
+
+def test_a_site_whose_next_hours_are_not_told_yet_says_what_they_take() -> None:
+    prometheus = {"url": "https://prometheus.example"}
+    asked = ComputeSite.model_validate(
+        objects.paris() | {"spec": objects.paris()["spec"] | {"prometheus": prometheus}}
+    )
+    [note] = without_trend([site(), asked])
+    assert note.startswith("no forecast of paris yet: it takes a minute")
+    assert without_trend([site(), ComputeSite.model_validate(objects.paris())]) == []
 
 
 def test_a_site_that_is_down_says_no() -> None:

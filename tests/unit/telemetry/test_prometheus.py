@@ -13,6 +13,7 @@ import threading
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from socketserver import BaseRequestHandler, TCPServer
 from typing import Any
 
 import pytest
@@ -336,6 +337,48 @@ def test_nobody_listening_is_unreachable() -> None:
     with serving() as gone:
         pass
     assert fault(gone).reason == "Unreachable"
+
+
+class Hangup(BaseRequestHandler):
+    """Answers by closing."""
+
+
+@contextlib.contextmanager
+def hanging_up(tls: ssl.SSLContext | None = None) -> Iterator[FakePrometheus]:
+    """A server that closes each connection without a word."""
+    with TCPServer(("127.0.0.1", 0), Hangup) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield FakePrometheus(url=f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+
+
+def test_what_failed_is_told_in_a_few_words_and_never_by_classes(
+    pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving() as gone:
+        pass
+    told = {"nobody": fault(gone).message}
+    with hanging_up() as rude:
+        told["closed"] = fault(rude).message
+        told["no TLS"] = fault(FakePrometheus(url=rude.url.replace("http:", "https:"))).message
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki.serving_cert, pki.serving_key)
+    with serving(context) as unknown:
+        told["untrusted"] = fault(unknown).message
+
+    def unresolved(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unresolved)
+    told["nameless"] = fault(FakePrometheus(url="http://prometheus.invalid")).message
+    words = {name: text.partition(": ")[2] for name, text in told.items()}
+    assert words["nobody"] == "connection refused"
+    assert words["closed"] == "it closed the connection without an answer"
+    assert words["no TLS"].startswith(("TLS failed", "it closed the connection"))
+    assert words["untrusted"].startswith("its TLS certificate is not trusted (")
+    assert words["nameless"] == "its name cannot be resolved (Name or service not known)"
 
 
 def test_credentials_are_sent_and_not_told(fake: FakePrometheus) -> None:
