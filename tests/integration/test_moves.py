@@ -7,7 +7,9 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+import yaml
 from tests.live import (
+    API,
     ENDLESS,
     Apply,
     Ledger,
@@ -111,6 +113,13 @@ def test_a_saving_moves_running_work_and_one_too_small_does_not(
         for policy in ("content", "still"):
             kept = live.get(made[policy])
             assert (sites_of(kept), kept["status"]["epoch"]) == (["alpha"], 1), policy
+        file = live.folder / "still.yaml"
+        changed = live.hub.api.get(f"{API}/placementpolicies/still")
+        file.write_text(yaml.safe_dump(changed | {"spec": {"rebalance": rebalance}}))
+        told = json.loads(live.cli("plan", "-f", str(file), "--running", "-o", "json"))["leaving"]
+        assert [(one["workload"], one["from"], one["to"], one["reason"]) for one in told] == [
+            (f"{namespace}/still", "alpha", "beta", "Moved")
+        ]
         where = {policy: ledger.where[work["metadata"]["uid"]] for policy, work in made.items()}
     assert where == {"mover": ["alpha", "beta"], "content": ["alpha"], "still": ["alpha"]}
 
@@ -135,6 +144,36 @@ def test_a_cordon_keeps_new_work_out_and_leaves_what_runs(
     finally:
         live.cli("uncordon", "alpha")
     live.wait_phase(late, "Succeeded")
+
+
+def test_a_move_to_a_site_that_refuses_the_object_is_undone(
+    live: Live, namespace: str, apply: Apply, create: Create
+) -> None:
+    """Somebody else's Job bears its name at the target."""
+    apply("PlacementPolicy", "eager", rebalance={"minSaving": 0.5, "cooldown": "1s"})
+    with cpu_prices(live, alpha=1, beta=9) as charge:
+        spec = movable(policy="eager", failover={"after": "2s"})
+        workload = create(job("taken", namespace, **spec))
+        placed = wait_for(running_at(live, workload, "alpha"), "the work to run where it is cheap")
+        [ours] = live.children("alpha", placed)
+        there = live.members["beta"].api
+        there.post("/api/v1/namespaces", {"metadata": {"name": namespace}})
+        foreign = {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": ours["metadata"]["name"]},
+            "spec": {"suspend": True, "template": {"spec": ours["spec"]["template"]["spec"]}},
+        }
+        there.post(f"/apis/batch/v1/namespaces/{namespace}/jobs", foreign)
+        charge(alpha=9, beta=1)
+        wait_for(lambda: "Refused" in reasons(live.get(workload)), "the move to be taken back")
+        back = wait_for(running_at(live, workload, "alpha"), "the work to run where it was")
+        assert reasons(back) == ["Placed", "Moved", "Placed", "Refused", "Placed"]
+        refused = back["status"]["decision"]["refused"]
+        assert [(entry["reason"], entry["sites"]) for entry in refused] == [
+            ("RefusedBySite", ["beta"])
+        ]
+        assert "ForeignObject" in events_of(live, workload)["Refused"]
 
 
 def test_the_cool_down_outlives_the_operator(

@@ -23,6 +23,7 @@ from tradewind.controller.intents import StoreIntents
 from tradewind.controller.loop import PlanningLoop
 from tradewind.controller.nominations import Nominations
 from tradewind.controller.queuestatus import QueueStatusWriter
+from tradewind.controller.refusals import Refusals
 from tradewind.controller.settings import Settings, engine_config
 from tradewind.controller.signals import build_telemetry
 from tradewind.controller.sitestatus import SiteStatusWriter
@@ -144,6 +145,7 @@ class Parts:
     def _make_core(self) -> None:
         """What decides."""
         settings, clock, outside, store = self._settings, self._clock, self._outside, self.store
+        refusals = Refusals(store)
         self.sites.bind(
             StoreIntents(
                 store,
@@ -153,6 +155,7 @@ class Parts:
                 on_capacity=self._batcher.notify,
                 on_clean=self.site_status.clear_orphan,
                 clock=clock,
+                refusals=refusals,
             )
         )
         evictor = Evictor(store, self.writer, config=self._engine, on_evicted=self.events.evicted)
@@ -166,6 +169,7 @@ class Parts:
                 default_policy=settings.planning.default_policy,
                 accounts=self.accounts,
                 nominations=nominations,
+                refusals=refusals,
                 outlook=self.telemetry.outlook,
             ),
             Housekeeper(
@@ -175,6 +179,7 @@ class Parts:
                 on_orphan=self.site_status.note_orphan,
                 expire=outside.expire,
                 evictor=evictor,
+                refusals=refusals,
             ),
             PlanEffects(store, self.writer, evictor, nominations),
             self._batcher,

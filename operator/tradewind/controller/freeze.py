@@ -16,6 +16,7 @@ from tradewind.controller.accounts import QueueAccounts
 from tradewind.controller.assumed import AssumedCapacity
 from tradewind.controller.foresee import foreseen
 from tradewind.controller.nominations import Nominations
+from tradewind.controller.refusals import Refusals
 from tradewind.controller.standing import WorkloadViews
 from tradewind.controller.store import Store
 from tradewind.placement.snapshot import (
@@ -46,6 +47,7 @@ class Freezer:
         outlook: forecasts of a site, and values of the policies' own terms there.
         accounts: what the queues hold; None: its own.
         nominations: for whom room is made; None: nobody.
+        refusals: which sites get nothing of which workload; None: all may.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Freezer:
         outlook: Callable[[str], Outlook] = lambda _: NO_OUTLOOK,
         accounts: QueueAccounts | None = None,
         nominations: Nominations | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._outlook = outlook
         self._store = store
@@ -65,9 +68,13 @@ class Freezer:
         self._signals = signals
         self._accounts = accounts or QueueAccounts(store)
         self._nominations = nominations or Nominations(store, runtime)
+        self._refusals = refusals or Refusals(store)
         self._assumed = AssumedCapacity(store, runtime)
         self._workloads = WorkloadViews(
-            store, nominated=self._nominations.site, default_policy=default_policy
+            store,
+            nominated=self._nominations.site,
+            refused=self._refusals.sites,
+            default_policy=default_policy,
         )
         self._views: dict[str, tuple[tuple[object, ...], SiteView]] = {}
 
@@ -88,7 +95,7 @@ class Freezer:
             rebalance: running work is to be looked over, too.
         """
         store = self._store
-        views = self._workloads.take(self._nominations.begin())
+        views = self._workloads.take(self._nominations.begin() | self._refusals.begin(now))
         return Snapshot(
             sites=tuple(self._site(site) for site in store.sites.values()),
             pending=views.pending,

@@ -3,6 +3,7 @@
 - A site that did not answer for `failover.after` loses its work, if the work may be made again.
 - Suspended work leaves its site, and so does work at a site that is being removed, or that bears a
   NoExecute taint which the work does not tolerate.
+- A placement whose object its site has refused for as long is taken back.
 - A finished workload goes when its time to live is over.
 - A workload that is being deleted while a site of it is silent does not wait for that site: what is
   left there is noted on the ComputeSite, and removed when the site answers again.
@@ -16,6 +17,7 @@ from tradewind.api.workload import FailoverMode, Placement, WorkloadStatus
 from tradewind.base.observe import get_logger
 from tradewind.controller import lifecycle
 from tradewind.controller.evictions import Evictor
+from tradewind.controller.refusals import Refusals
 from tradewind.controller.store import Record, Store
 from tradewind.controller.writer import WorkloadWriter
 
@@ -38,6 +40,7 @@ class Housekeeper:
         on_orphan: notes an object that is left at a silent site.
         expire: deletes a finished workload from the hub.
         evictor: ends work at a site that answers.
+        refusals: what sites refused; None: nothing.
     """
 
     def __init__(
@@ -49,7 +52,9 @@ class Housekeeper:
         on_orphan: Callable[[str, Record, Placement], None],
         expire: Callable[[Record], None],
         evictor: Evictor,
+        refusals: Refusals | None = None,
     ) -> None:
+        self._refusals = refusals or Refusals(store)
         self._store = store
         self._writer = writer
         self._unreachable_since = unreachable_since
@@ -91,8 +96,21 @@ class Housekeeper:
         elif placement.phase in lifecycle.ACTIVE:
             if reason := _eviction(record, site):
                 self._evictor.evict(record, placement, *reason, now)
+            else:
+                self._give_up(record, placement, now)
         elif gone and placement.phase is lifecycle.LOST and not record.pending:
             self._set(record, lifecycle.drop(record.status, placement.site))
+
+    def _give_up(self, record: Record, placement: Placement, now: datetime) -> None:
+        """Take a placement back whose object its site has refused for too long."""
+        if placement.phase is not lifecycle.ASSIGNED or placement.object is not None:
+            return
+        since = self._refusals.since(record.uid, placement.site, placement.epoch)
+        if since is None or not _fails_over(record, since, now):
+            return
+        self._refusals.shun(record.uid, placement.site, now)
+        message = f"{placement.site} refused its object, {placement.message}"
+        self._evictor.evict(record, placement, "Refused", message, now)
 
     def _lose(self, record: Record, placement: Placement, reason: str) -> None:
         log.warning(

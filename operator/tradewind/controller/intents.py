@@ -12,6 +12,7 @@ from tradewind.api.workload import ObjectReference, Placement, WorkloadStatus
 from tradewind.base.aio import Clock
 from tradewind.base.observe import REGISTRY, get_logger
 from tradewind.controller import lifecycle
+from tradewind.controller.refusals import Refusals
 from tradewind.controller.store import Record, Store
 from tradewind.controller.writer import WorkloadWriter
 from tradewind.dispatch.children import Child
@@ -50,6 +51,7 @@ class StoreIntents:
         on_capacity: told when something ended and a cycle may be worth it.
         on_clean: told that nothing of a workload is left at a site.
         clock: whose time counts.
+        refusals: told of what sites refuse; None: nobody is.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class StoreIntents:
         on_capacity: Callable[[], None],
         on_clean: Callable[[str, str], None],
         clock: Clock,
+        refusals: Refusals | None = None,
     ) -> None:
         self._clock = clock
+        self._refusals = refusals or Refusals(store)
         self._store = store
         self._writer = writer
         self._hardware = hardware
@@ -101,6 +105,7 @@ class StoreIntents:
 
     def on_applied(self, site: str, workload_uid: str, epoch: int, ref: ObjectReference) -> None:
         """The object was created or updated."""
+        self._refusals.clear(workload_uid, site)
         record = self._at(site, workload_uid, epoch)
         if record is not None:
             self._time(record, site)
@@ -157,6 +162,7 @@ class StoreIntents:
         placement = lifecycle.placement_at(record.status, site) if record else None
         if record is None or placement is None or placement.phase not in lifecycle.ACTIVE:
             return
+        self._refusals.note(workload_uid, site, epoch, self._clock.now())
         text = f"{reason}: {message}"[:1024]
         if placement.message != text:
             log.warning("object refused", site=site, workload=record.label, reason=reason)

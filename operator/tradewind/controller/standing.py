@@ -61,6 +61,7 @@ class WorkloadViews:
     Args:
         store: the records.
         nominated: where victims make room for a workload; None for most.
+        refused: sites that refused a workload lately; none for most.
         default_policy: for workloads that name none.
     """
 
@@ -69,11 +70,13 @@ class WorkloadViews:
         store: Store,
         *,
         nominated: Callable[[str], str | None],
+        refused: Callable[[str], frozenset[str]],
         default_policy: str,
     ) -> None:
         self._store = store
         self._changes = store.follow()
         self._nominated = nominated
+        self._refused = refused
         self._default_policy = default_policy
         self._pending, self._running, self._evicting = _Views(), _Views(), _Views()
 
@@ -113,6 +116,7 @@ class WorkloadViews:
             moved_at=status.moved_at,
             moving=lifecycle.sent_elsewhere(status) is not None,
             nominated_site=_site(self._nominated(record.uid)),
+            refused_sites=frozenset(map(SiteName, self._refused(record.uid))),
             planned_start=plan.start_at if plan else None,
             planned_site=_site(plan.site) if plan else None,
         )
@@ -135,6 +139,7 @@ class WorkloadViews:
             moved_at=status.moved_at,
             moving=lifecycle.sent_elsewhere(status) is not None,
             nominated_site=_site(self._nominated(record.uid)),
+            refused_sites=frozenset(map(SiteName, self._refused(record.uid))),
             current=tuple(_current(part) for part in parts),
         )
 

@@ -37,6 +37,7 @@ class RefusalReason(Enum):
     LATENCY_UNKNOWN = "LatencyUnknown"
     LATENCY = "LatencyTooHigh"
     LOST = "SiteLost"
+    REFUSED = "RefusedBySite"
     UNREACHABLE = "SiteUnreachable"
     NOT_SYNCED = "InventoryNotSynced"
     KIND = "KindNotServed"
@@ -74,6 +75,7 @@ _WAITING = frozenset(
     {
         RefusalReason.LATENCY_UNKNOWN,  # the next probe may tell
         RefusalReason.LOST,
+        RefusalReason.REFUSED,  # it is asked again in a while
         RefusalReason.UNREACHABLE,
         RefusalReason.NOT_SYNCED,
         RefusalReason.NODE_TAINT,  # other nodes may come free, or be untainted

@@ -167,6 +167,12 @@ def _tell_lost(_shape: Shape, site: SiteView) -> Refusal:
     )
 
 
+def _tell_refused(_shape: Shape, site: SiteView) -> Refusal:
+    return Refusal(
+        site.name, RefusalReason.REFUSED, "site refused its object, and is asked again later"
+    )
+
+
 def _tell_unreachable(_shape: Shape, site: SiteView) -> Refusal:
     return Refusal(site.name, RefusalReason.UNREACHABLE, "site does not answer")
 
@@ -200,6 +206,9 @@ SITE_RULES: tuple[SiteRule, ...] = (
     SiteRule(RefusalReason.LATENCY_UNKNOWN, _latency_known, _tell_latency_known),
     SiteRule(
         RefusalReason.LOST, lambda shape, table: ~table.named(shape.excluded_sites), _tell_lost
+    ),
+    SiteRule(
+        RefusalReason.REFUSED, lambda shape, table: ~table.named(shape.refused_sites), _tell_refused
     ),
     SiteRule(RefusalReason.UNREACHABLE, lambda _shape, table: table.reachable, _tell_unreachable),
     SiteRule(RefusalReason.NOT_SYNCED, lambda _shape, table: table.synced, _tell_synced),

@@ -33,6 +33,7 @@ class Shape:
     queue: str
     priority: int
     excluded_sites: frozenset[SiteName]
+    refused_sites: frozenset[SiteName]
 
     @property
     def pods(self) -> int:
@@ -52,6 +53,7 @@ def shape_of(workload: WorkloadView) -> Shape:
         queue=workload.queue,
         priority=workload.priority,
         excluded_sites=workload.excluded_sites,
+        refused_sites=workload.refused_sites,
     )
 
 

@@ -250,6 +250,7 @@ class WorkloadView:
         queue: name of the ComputeQueue; empty: none.
         epoch: the highest epoch ever written for it; 0 when never placed.
         excluded_sites: sites lost with a part of it; they get nothing of it until they are back.
+        refused_sites: sites that refused its object; they get nothing of it for a while.
         current: its parts that stand. Of pending work: those of a split, which keep what they have;
             `demand` is what is missing.
         grows: sites at which a part that stands may be given more pods.
@@ -279,6 +280,7 @@ class WorkloadView:
     queue: str = ""
     epoch: int = 0
     excluded_sites: frozenset[SiteName] = frozenset()
+    refused_sites: frozenset[SiteName] = frozenset()
     current: tuple[CurrentPart, ...] = ()
     grows: frozenset[SiteName] = frozenset()
     done_s: float = 0.0

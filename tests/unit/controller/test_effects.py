@@ -21,6 +21,7 @@ from tradewind.controller.evictions import Evictor
 from tradewind.controller.freeze import Freezer
 from tradewind.controller.loop import PlanningLoop
 from tradewind.controller.nominations import Nominations
+from tradewind.controller.refusals import SHUNNED_FOR, Refusals
 from tradewind.controller.store import Record, Store
 from tradewind.controller.summary import summarise
 from tradewind.placement.config import EngineConfig
@@ -85,6 +86,7 @@ class Scene:
         )
         writer: Any = self
         self.nominations = Nominations(self.store, self.sites.runtimes.get)
+        self.refusals = Refusals(self.store)
         self.evictor = Evictor(
             self.store,
             writer,
@@ -99,6 +101,7 @@ class Scene:
             signals=lambda _: nothing,
             default_policy="balanced",
             nominations=self.nominations,
+            refusals=self.refusals,
         )
 
     def add(self, uid: str) -> None:
@@ -352,6 +355,21 @@ def test_a_nomination_ends_when_its_site_does_not_answer() -> None:
     scene.sites.runtimes[A].state.reachable = False
     assert scene.freeze().pending[0].nominated_site == A
     assert scene.freeze().pending[0].nominated_site is None
+
+
+def test_a_site_that_refused_gets_nothing_of_a_workload_for_a_while() -> None:
+    """Nor does a move bring it back there, once it runs elsewhere."""
+    scene = Scene()
+    record = works.take(scene.store)
+    scene.freeze()
+    scene.refusals.shun(record.uid, A, START)
+    (view,) = scene.freeze().pending
+    assert view.refused_sites == {A}
+    scene.take(assigned((B, 2)))
+    (view,) = scene.freeze().running
+    assert view.refused_sites == {A}
+    (view,) = scene.freezer.freeze(1, START + SHUNNED_FOR).running
+    assert view.refused_sites == frozenset()
 
 
 # --- splits

@@ -13,6 +13,7 @@ from tradewind.api.workload import Placement, PlacementPhase
 from tradewind.controller import lifecycle
 from tradewind.controller.evictions import Evictor
 from tradewind.controller.housekeeping import ANNOTATION_FORGET, Housekeeper
+from tradewind.controller.refusals import SHUNNED_FOR, Refusals
 from tradewind.controller.store import Record, Store
 from tradewind.placement.config import EngineConfig
 
@@ -31,6 +32,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.store.sites[SITE] = compute_site(SITE)
+        self.refusals = Refusals(self.store)
         self._keeper = Housekeeper(
             self.store,
             self,  # type: ignore[arg-type] - as a writer, `add` is all of it
@@ -38,7 +40,12 @@ class Scene:
             on_orphan=self._note,
             expire=lambda record: self.expired.append(record.label),
             evictor=Evictor(self.store, self, config=EngineConfig()),  # type: ignore[arg-type]
+            refusals=self.refusals,
         )
+
+    def refuse(self, record: Record, after_s: float = 0, *, epoch: int = 1) -> None:
+        """The site says no to the object of a placement."""
+        self.refusals.note(record.uid, SITE, epoch, START + timedelta(seconds=after_s))
 
     def _note(self, site: str, record: Record, placement: Placement) -> None:
         self.orphans.append((site, record.label, placement.epoch))
@@ -247,3 +254,67 @@ def test_a_deletion_waits_for_a_site_that_answers() -> None:
     scene.look(1e6)
     assert len(record.status.placements) == 1
     assert scene.orphans == []
+
+
+# --- refused by the site
+
+
+def test_a_placement_that_its_site_goes_on_refusing_is_taken_back() -> None:
+    scene = Scene()
+    record = scene.place(
+        lifecycle.ASSIGNED, part={"message": "Forbidden: quota"}, failover={"after": "2m"}
+    )
+    scene.refuse(record)
+    scene.refuse(record, 60)  # again: what counts is the first time
+    scene.look(119)
+    assert phase(record) is lifecycle.ASSIGNED
+    scene.look(120)
+    assert (phase(record), scene.written) == (lifecycle.EVICTING, [record.uid])
+    assert message(record) == "Refused: ulanqab refused its object, Forbidden: quota"
+    assert record.status.history[-1].reason == "Refused"
+    assert scene.refusals.sites(record.uid) == {SITE}
+    over = START + timedelta(seconds=120) + SHUNNED_FOR
+    assert scene.refusals.begin(over - timedelta(seconds=1)) == {record.uid}
+    assert scene.refusals.begin(over - timedelta(seconds=1)) == frozenset()
+    assert scene.refusals.begin(over) == {record.uid}
+    assert scene.refusals.sites(record.uid) == frozenset()
+
+
+REFUSED_AND_STAYS: dict[str, dict[str, Any]] = {
+    "another placement of it was refused": {"epoch": 2},
+    "its object is there, and only a change was refused": {
+        "phase": lifecycle.DISPATCHED,
+        "part": {"object": works.ref()},
+    },
+    "it may not be made again": {"failover": {"mode": "Never", "after": "1s"}},
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_AND_STAYS.values(), ids=REFUSED_AND_STAYS.keys())
+def test_it_stays_where(case: dict[str, Any]) -> None:
+    scene, epoch = Scene(), case.get("epoch", 1)
+    spec = {key: case[key] for key in ("failover", "part") if key in case}
+    record = scene.place(case.get("phase", lifecycle.ASSIGNED), **spec)
+    scene.refuse(record, epoch=epoch)
+    scene.look(1e6)
+    assert scene.written == []
+
+
+def test_an_object_that_was_taken_after_all_was_not_refused() -> None:
+    scene = Scene()
+    record = scene.place(lifecycle.ASSIGNED)
+    scene.refuse(record)
+    scene.refusals.clear(record.uid, SITE)
+    scene.look(1e6)
+    assert phase(record) is lifecycle.ASSIGNED
+
+
+def test_what_is_gone_is_forgotten() -> None:
+    scene = Scene()
+    record = scene.place(lifecycle.ASSIGNED)
+    scene.refuse(record)
+    scene.refusals.shun(record.uid, "shaoxing", START)
+    scene.store.drop_workload(record.uid)
+    scene.refusals.begin(START)
+    assert scene.refusals.sites(record.uid) == frozenset()
+    assert scene.refusals.since(record.uid, SITE, 1) is None

@@ -21,6 +21,7 @@ from tradewind.controller.lifecycle import (
     RUNNING,
     SUCCEEDED,
 )
+from tradewind.controller.refusals import Refusals
 from tradewind.controller.store import Record, Store
 from tradewind.dispatch.children import Child
 from tradewind.dispatch.intents import Hold, Keep, Remove
@@ -42,6 +43,7 @@ class Hub:
         self.later: list[str] = []
         self.cycles = 0
         self.clean: list[tuple[str, str]] = []
+        self.refusals = Refusals(self.store)
         self.intents = StoreIntents(
             self.store,
             self,  # type: ignore[arg-type]
@@ -50,6 +52,7 @@ class Hub:
             on_capacity=self._cycle,
             on_clean=lambda site, uid: self.clean.append((site, uid)),
             clock=self.clock,
+            refusals=self.refusals,
         )
 
     def add(self, uid: str) -> None:
@@ -342,3 +345,12 @@ def test_a_move_is_timed_from_its_decision_until_it_runs_again(reason: str, move
     for _ in range(2):
         hub.intents.on_observed(SITE, child(epoch=2))
     assert measured() == before + moves
+
+
+def test_refusals_are_noted_until_the_object_is_taken() -> None:
+    hub = Hub()
+    hub.take(ASSIGNED)
+    hub.intents.on_refused(SITE, UID, 1, "Forbidden", "quota")
+    assert hub.refusals.since(UID, SITE, 1) == hub.clock.now()
+    hub.intents.on_applied(SITE, UID, 1, ref())
+    assert hub.refusals.since(UID, SITE, 1) is None

@@ -106,6 +106,13 @@ CASES: dict[str, tuple[SiteBuilder, WorkloadBuilder, str, Verdict, str]] = {
         Verdict.WAIT,
         "site was lost with this workload and has not come back",
     ),
+    "the site refused the workload's object": (
+        PLAIN,
+        W.but(refused_sites=frozenset({SiteName("s")})),
+        "RefusedBySite",
+        Verdict.WAIT,
+        "site refused its object, and is asked again later",
+    ),
     "the site does not answer": (
         PLAIN.but(reachable=False),
         W,
