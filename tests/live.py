@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -58,6 +59,11 @@ def condition(obj: Object, name: str) -> Object:
     """A condition of an object; empty if it is not there."""
     found = obj.get("status", {}).get("conditions", [])
     return next((entry for entry in found if entry["type"] == name), {})
+
+
+def time_of(text: str) -> datetime:
+    """A time of the API."""
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def reasons(workload: Object) -> list[str]:

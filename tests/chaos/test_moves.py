@@ -8,17 +8,20 @@ from tests.live import (
     Apply,
     Ledger,
     Live,
+    Object,
     cpu_prices,
     job,
     movable,
     reasons,
     running_at,
+    time_of,
     wait_for,
 )
 
 from tradewind.base.faults import AFTER_DELETE, AFTER_EVICTION, AFTER_RELEASE
 
 WORKLOADS = 5
+AT_ONCE = 2
 QUICK = {
     "TRADEWIND_PLANNING__REPLAN_SECONDS": "1",
     "TRADEWIND_PLANNING__REBALANCE_SECONDS": "1",
@@ -35,7 +38,7 @@ def test_killed_amid_a_drain(
     point: str,
     nth: int,
 ) -> None:
-    apply("PlacementPolicy", "swift", rebalance={"cooldown": "1h", "maxConcurrentMoves": WORKLOADS})
+    apply("PlacementPolicy", "swift", rebalance={"cooldown": "1h", "maxConcurrentMoves": AT_ONCE})
     with Ledger(list(live.members.values())) as ledger, cpu_prices(live, alpha=1, beta=9):
         with live.operator(**QUICK):
             live.wait_sites("alpha", "beta")
@@ -71,3 +74,14 @@ def test_killed_amid_a_drain(
         assert workload["status"]["epoch"] == 2
         assert workload["status"]["doneSeconds"] > 0
         assert workload["status"]["movedAt"]
+    assert max(under_way(moved)) <= AT_ONCE
+
+
+def under_way(moved: list[Object]) -> list[int]:
+    """How many moves were under way when each began: decided, and not begun to run elsewhere."""
+    spans = []
+    for workload in moved:
+        [left] = [one for one in workload["status"]["history"] if one["reason"] == "Drained"]
+        [part] = workload["status"]["placements"]
+        spans.append((time_of(left["at"]), time_of(part["startedAt"])))
+    return [sum(begun <= now < done for begun, done in spans) for now, _ in spans]

@@ -6,7 +6,6 @@ as many.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from tests.live import (
     job,
     path_of,
     reasons,
+    time_of,
     wait_for,
 )
 
@@ -62,10 +62,6 @@ def forecast(live: Live) -> list[float]:
         live.site("beta")["status"].get("forecast", {}).get("carbonIntensity", {}).get("values", [])
     )
     return found
-
-
-def time_of(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def test_deferrable_work_waits_for_its_hour_and_starts_in_it(live: Live, namespace: str) -> None:
