@@ -29,13 +29,6 @@ class Output(StrEnum):
         return self in (Output.JSON, Output.YAML)
 
 
-class Measure(StrEnum):
-    """What a forecast's error is a percentage of: of each value, or of the mean size of all."""
-
-    MAPE = "mape"
-    WAPE = "wape"
-
-
 @dataclass(frozen=True, slots=True)
 class Ask:
     """The shared flags of one call; None where a flag was not given."""

@@ -13,7 +13,8 @@ from rich.progress import Progress
 
 from tradewind.base.errors import ConfigurationError
 from tradewind.cli import answer
-from tradewind.cli.ask import Ask, Measure
+from tradewind.cli.ask import Ask
+from tradewind.cli.scales import Measure
 from tradewind.cli.view import NOTHING, Cell, Column, Table, Tone
 from tradewind.telemetry.backtest import HORIZONS, Errors, Score, origins, score, walk
 from tradewind.telemetry.forecast import MEMORY

@@ -18,11 +18,11 @@ from tradewind.cli.ask import (
     Ask,
     ContextFlag,
     KubeconfigFlag,
-    Measure,
     NamespaceFlag,
     OutputFlag,
     asks,
 )
+from tradewind.cli.scales import Measure
 
 app = typer.Typer(
     help="Many Kubernetes clusters as one computing power network.",

@@ -29,3 +29,10 @@ class Form(StrEnum):
     JSON = "json"
     YAML = "yaml"
     CSV = "csv"
+
+
+class Measure(StrEnum):
+    """What a forecast's error is a percentage of: of each value, or of the mean size of all."""
+
+    MAPE = "mape"
+    WAPE = "wape"
