@@ -141,21 +141,3 @@ def test_metrics_of_a_real_operator_satisfy_promtool_and_show_the_federation(
         [promtool, "check", "metrics"], input=text.encode(), capture_output=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-
-
-def test_hardware_and_top_tell_of_the_real_sites(live: Live) -> None:
-    with live.operator():
-        live.wait_sites("alpha", "beta")
-
-        def free() -> dict[str, Any]:
-            told = json.loads(live.cli("hardware", "-o", "json"))["items"]
-            return {item["name"]: item for item in told}
-
-        found = wait_for(lambda: free() if "nvidia-h100-sxm" in free() else None, "the chips")
-        assert found["nvidia-h100-sxm"]["all"] == 240
-        assert found["amd-mi300x"]["sites"]["beta"]["all"] == 208
-        makers = json.loads(live.cli("hardware", "--by", "vendor", "-o", "json"))["items"]
-        assert {maker["name"] for maker in makers} >= {"nvidia", "amd", "huawei", "google"}
-        sites = {item["site"]: item for item in json.loads(live.cli("top", "-o", "json"))["items"]}
-        assert sites["alpha"]["ready"] == "True"
-        assert "alpha" in live.cli("top", "--ascii")
