@@ -50,6 +50,8 @@ _SITE_COLUMNS: Final = (
     Column("TOTAL USD", right=True),
     Column("USED", right=True),
 )
+#: Shorter spans are told in hours.
+_DAYS: Final = 2
 
 
 def run(
@@ -84,6 +86,8 @@ def run(
         raise ConfigurationError(
             f"{clash[0]!r} is a policy and a baseline", hint="give the policy another name"
         )
+    if report is not None and not report.absolute().parent.is_dir():
+        raise InputFileError(f"{report} cannot be written", hint="its folder is not there")
     counting = policies_of(prices) if prices else chosen or policies_of("balanced")
     prices_of, counted = next(iter(counting.items()))
     study = load(
@@ -217,8 +221,10 @@ def sites_table(summary: Summary) -> Table:
 
 
 def _told(summary: Summary, report: Path | None) -> str:
+    jobs = f"{summary.jobs} jobs" if summary.jobs != 1 else "1 job"
+    span = f"{summary.days:.1f} days" if summary.days >= _DAYS else f"{summary.days * 24:.1f} hours"
     text = (
-        f"{summary.jobs} jobs over {summary.days:.1f} days from {summary.start}; totals at the "
-        f"prices of {summary.prices_of}; no plan can come below {usd(summary.bound_usd)} USD"
+        f"{jobs} over {span} from {summary.start}; totals at the prices of {summary.prices_of}; "
+        f"no plan can come below {usd(summary.bound_usd)} USD"
     )
     return text if report is None else f"{text}\nreport: {report}"

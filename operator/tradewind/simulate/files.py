@@ -56,10 +56,15 @@ def header_of(file: Path) -> tuple[str, ...]:
     """The names of the columns.
 
     Raises:
-        InputFileError: the file is missing, unreadable or empty.
+        InputFileError: the file is missing, unreadable or empty, or names a column twice.
     """
     for row in _lines(file):
-        return tuple(cell.strip() for cell in row)
+        header = tuple(cell.strip() for cell in row)
+        if twice := sorted({name for name in header if header.count(name) > 1}):
+            raise InputFileError(
+                f"{file}, line 1: two columns are called {twice[0]!r}", hint="rename one of them"
+            )
+        return header
     raise InputFileError(f"{file} is empty", hint="its first line names the columns")
 
 

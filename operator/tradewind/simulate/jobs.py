@@ -30,6 +30,7 @@ class Job:
         jurisdictions: where it may run; empty: anywhere.
         checkpoint_s: interval of its checkpoints; None: it may not be stopped.
         labels: facts of the trace that rules may match, such as `qos`.
+        line: of the trace; 0: of no single one.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Job:
     jurisdictions: tuple[str, ...] = ()
     checkpoint_s: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    line: int = field(default=0, compare=False)
 
     @property
     def has_users(self) -> bool:

@@ -153,11 +153,35 @@ def read_scenario(file: Path) -> Scenario:
             f"{file}, field {_path(first['loc'])}: {first['msg']}", hint="see docs/simulate.md"
         ) from error
     _check(file, scenario)
+    _check_fields(file, content)
     return scenario
 
 
 def _path(loc: Sequence[Any]) -> str:
     return ".".join(map(str, loc)) or "(whole)"
+
+
+def _check_fields(file: Path, content: dict[str, Any]) -> None:
+    """Refuse unknown fields in the parts that are of the API, which passes over them."""
+    parts: list[tuple[str, type[BaseModel], Any]] = [("pricing", Pricing, content.get("pricing"))]
+    for number, site in enumerate(content["sites"]):
+        kinds: tuple[tuple[str, type[BaseModel]], ...] = (
+            ("location", Location),
+            ("energy", Energy),
+            ("pricing", Pricing),
+        )
+        parts += [(f"sites.{number}.{name}", kind, site.get(name)) for name, kind in kinds]
+    classes = content.get("accelerators") or {}
+    parts += [
+        (f"accelerators.{name}", AcceleratorClassSpec, spec) for name, spec in classes.items()
+    ]
+    for path, kind, part in parts:
+        known = {field.alias or name for name, field in kind.model_fields.items()}
+        if slips := sorted(set(part or {}) - known - set(kind.model_fields)):
+            raise InputFileError(
+                f"{file}, field {path}.{slips[0]}: there is no such field",
+                hint=f"there are {', '.join(sorted(known))}",
+            )
 
 
 def _check(file: Path, scenario: Scenario) -> None:

@@ -111,8 +111,12 @@ class SeriesFile:
         return Series(cut if hours is None else cut[: int(hours * 3600 / self.step_s)], self.step_s)
 
 
-def read_series(file: Path) -> SeriesFile:
+def read_series(file: Path, *, least: float = 0.0) -> SeriesFile:
     """Read a CSV file whose first column is a time and whose other columns are zones.
+
+    Args:
+        file: of the series.
+        least: below which no value can be.
 
     Raises:
         InputFileError: with file, line and column.
@@ -125,7 +129,7 @@ def read_series(file: Path) -> SeriesFile:
     for row in rows_of(file):
         times.append(_time(row, header[0]))
         for values, zone in zip(columns, header[1:], strict=True):
-            values.append(row.number(zone, least=-1e6))
+            values.append(row.number(zone, least=least))
     if len(times) < 2:  # noqa: PLR2004 - a step has two ends
         raise InputFileError(f"{file} has fewer than two lines", hint="one line for each step")
     step_s = (times[1] - times[0]).total_seconds()

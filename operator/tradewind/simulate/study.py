@@ -8,6 +8,7 @@ import copy
 import multiprocessing
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from tradewind.simulate.world import World
 
 #: How often a worker tells how far it is, and how long the parent waits for that, seconds.
 _TELL_EVERY_S = 0.2
+#: USD/MWh: prices do fall below zero, but no market lets them fall so far.
+_LEAST_PRICE = -1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +99,46 @@ def load(
         scenario,
         fleet,
         carbon=read_series(files.carbon),
-        price=read_series(files.price) if files.price else None,
+        price=read_series(files.price, least=_LEAST_PRICE) if files.price else None,
         latency=files.latency,
         forecast=read_series(files.forecast) if files.forecast else None,
     )
     jobs = complete(read_jobs(files.jobs), scenario)
     for job in jobs:
-        if job.home not in world.index:
-            raise InputFileError(
-                f"{files.jobs}: job {job.name!r} is at home in {job.home!r}",
-                hint=f"there is no such site in {files.sites}",
-            )
-        if not any(fleet[place.site].fits(job, place.class_name) for place in world.allowed(job)):
-            raise InputFileError(
-                f"{files.jobs}: job {job.name!r} fits no site that it may use, even empty ones",
-                hint="compare what it asks for with the nodes, and its limits with the sites",
-            )
+        _check(job, world, fleet, files)
     return Study(world, fleet, jobs, policies, baselines, prices_of, prices, seed)
+
+
+def _check(job: Job, world: World, fleet: Sequence[SiteNodes], files: Files) -> None:
+    """Refuse a job that no site could ever run: its replays would have no end to compare."""
+    place = f"{files.jobs}, line {job.line}" if job.line else f"{files.jobs}"
+    if job.home not in world.index:
+        raise InputFileError(
+            f"{place}, column 'home': job {job.name!r} is at home in {job.home!r}",
+            hint=f"there is no such site in {files.sites}; it has {', '.join(world.index)}",
+        )
+    if not any(fleet[p.site].fits(job, p.class_name) for p in world.allowed(job)):
+        raise InputFileError(
+            f"{place}: job {job.name!r} fits no site, even empty ones: {_refusals(job, world)}",
+            hint="compare what it asks for with the nodes, and its limits with the sites",
+        )
+
+
+def _refusals(job: Job, world: World) -> str:
+    """Why no site may have a job, counted."""
+    served = {place.site for place in world.allowed(job)}
+    why: Counter[str] = Counter()
+    for site in range(len(world.sites)):
+        rule = world.breaks(job, site)
+        if rule == "latency":
+            why[f"further than {job.max_latency_ms:g} ms from {job.home}, or unknown"] += 1
+        elif rule:
+            why[f"outside {', '.join(job.jurisdictions)}"] += 1
+        elif site not in served:
+            why[f"without {' or '.join(job.classes) or 'accelerators'}"] += 1
+        else:
+            why["with too little room"] += 1
+    return "; ".join(f"{count} {text}" for text, count in why.most_common())
 
 
 def chooser(study: Study, name: str) -> Chooser:

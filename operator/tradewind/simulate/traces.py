@@ -7,7 +7,7 @@ azure-llm   requests of Azure's LLM inference services: `TIMESTAMP,ContextTokens
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from tradewind.api.fields import memory_bytes, parse_duration
+from tradewind.api.workload import WorkloadClass
 from tradewind.base.errors import InputFileError, QuantityError
 from tradewind.simulate.files import Row, header_of, rows_of
 from tradewind.simulate.jobs import Job
@@ -50,24 +51,36 @@ def read_jobs(file: Path) -> list[Job]:
             jobs = form.read(file, form.columns)
             break
     else:
-        raise InputFileError(
-            f"{file}, line 1: no form of trace that is known has these columns",
-            hint="forms: " + "; ".join(f"{f.name} has {','.join(f.columns)}" for f in FORMATS),
-        )
+        raise _unknown_form(file, header)
     if not jobs:
         raise InputFileError(f"{file} holds no job", hint="one line for each job")
     _check_names(file, jobs)
     return sorted(jobs, key=lambda job: (job.arrival_s, job.name))
 
 
+def _unknown_form(file: Path, header: Sequence[str]) -> InputFileError:
+    """What is missing for the form that the columns come nearest to."""
+    nearest = max(FORMATS, key=lambda form: len(set(form.columns) & set(header)))
+    missing = [column for column in nearest.columns if column not in header]
+    forms = "; ".join(f"{form.name} has {','.join(form.columns)}" for form in FORMATS)
+    if len(missing) == len(nearest.columns):
+        what = "no form of trace that is known has these columns"
+    else:
+        what = (
+            f"no column {', '.join(map(repr, missing))}, which traces of form {nearest.name} have"
+        )
+    return InputFileError(f"{file}, line 1: {what}", hint=f"forms: {forms}")
+
+
 def _check_names(file: Path, jobs: Iterable[Job]) -> None:
-    seen: set[str] = set()
+    seen: dict[str, Job] = {}
     for job in jobs:
-        if job.name in seen:
+        if first := seen.get(job.name):
             raise InputFileError(
-                f"{file}: two jobs are called {job.name!r}", hint="names are unique"
+                f"{file}, line {job.line}, column 'name': two jobs are called {job.name!r}",
+                hint=f"names are unique; the other is in line {first.line}",
             )
-        seen.add(job.name)
+        seen[job.name] = job
 
 
 def _own(file: Path, needed: tuple[str, ...]) -> list[Job]:
@@ -86,7 +99,16 @@ def _own_job(row: Row) -> Job:
         for column in row.cells
         if column.startswith("label.")
     }
-    return replace(job, labels=labels, **given)  # type: ignore[arg-type]
+    return replace(job, labels=labels, line=row.line, **given)  # type: ignore[arg-type]
+
+
+def _kind(row: Row, column: str) -> str:
+    text = row.text(column)
+    if text not in set(WorkloadClass):
+        raise row.error(
+            column, f"{text!r} is no kind of work", f"one of {', '.join(WorkloadClass)}"
+        )
+    return text
 
 
 def _count(row: Row, column: str) -> int:
@@ -132,7 +154,7 @@ _OWN: Mapping[str, tuple[str, Callable[[Row, str], object]]] = {
     "accelerators": ("units", _count),
     "reference_class": ("reference_class", Row.text),
     "classes": ("classes", _names),
-    "kind": ("kind", Row.text),
+    "kind": ("kind", _kind),
     "priority": ("priority", lambda row, column: int(row.number(column, least=-1e9))),
     "home": ("home", Row.text),
     "max_delay": ("max_delay_s", _seconds),
@@ -167,6 +189,7 @@ def _openb(file: Path, needed: tuple[str, ...]) -> list[Job]:
                 reference_class="",
                 classes=_names(row, "gpu_spec"),
                 labels={"qos": row.text("qos"), "phase": row.text("pod_phase")},
+                line=row.line,
             )
         )
     return jobs
@@ -196,6 +219,7 @@ def _gaia(file: Path, needed: tuple[str, ...]) -> list[Job]:
                 mean_only=True,
                 cpu_millis=int(row.number("cpus") * 1000),
                 labels={"queue": queue},
+                line=row.line,
             )
         )
     return jobs

@@ -58,6 +58,8 @@ def test_a_file_is_read_by_zone(tmp_path: Path) -> None:
         "a gap": (GOOD + "2022-01-01T05:00:00Z,1,1\n", "line 4: 2022-01-01T05:00:00Z follows"),
         "a short line": (GOOD + "2022-01-01T02:00:00Z,1\n", "line 4: 2 cells under 3 columns"),
         "a missing value": (GOOD.replace("210", ""), "line 3, column 'DE': '' is not a number"),
+        "a value below zero": (GOOD.replace("210", "-1"), "line 3, column 'DE': -1 is below 0"),
+        "a zone that is there twice": (GOOD.replace("FR,DE", "DE,DE"), "two columns are called"),
         "no line": ("time,FR\n", "fewer than two lines"),
         "nothing": ("", "is empty"),
     }.values(),

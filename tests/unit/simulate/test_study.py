@@ -121,12 +121,22 @@ def test_replays_in_processes_come_to_the_same(folder: Path) -> None:
         "a job that is too large": (
             "jobs.csv",
             "name,arrival_s,length_s,cpu,home\nbig,0,60,64,dirty\n",
-            "job 'big' fits no site",
+            "line 2: job 'big' fits no site, even empty ones: 2 with too little room",
+        ),
+        "users that are too far away": (
+            "jobs.csv",
+            "name,arrival_s,length_s,home,max_latency_ms,jurisdictions\na,0,60,clean,3,FR\n",
+            "2 further than 3 ms from clean, or unknown",
+        ),
+        "chips that nobody has": (
+            "jobs.csv",
+            "name,arrival_s,length_s,home,accelerators,classes\na,0,60,clean,1,h900\n",
+            "2 without h900",
         ),
         "an unknown home": (
             "jobs.csv",
             "name,arrival_s,length_s,home\na,0,60,moon\n",
-            "job 'a' is at home in 'moon'",
+            "line 2, column 'home': job 'a' is at home in 'moon'",
         ),
         "a zone without carbon": (
             "carbon.csv",

@@ -81,8 +81,17 @@ def test_llm_requests_become_replicas_of_five_minutes(tmp_path: Path) -> None:
     ("text", "told"),
     {
         "no form": ("a,b\n1,2\n", "no form of trace that is known"),
+        "a column that is missing": (
+            "name,arrival_s,cpu\na,0,1\n",
+            "line 1: no column 'length_s', which traces of form tradewind have",
+        ),
+        "no kind": (
+            "name,arrival_s,length_s,kind\na,0,1,Dance\n",
+            "line 2, column 'kind': 'Dance' is no kind of work",
+        ),
+        "no number": ("name,arrival_s,length_s\na,0,nan\n", "line 2, column 'length_s': 'nan'"),
         "no job": ("name,arrival_s,length_s\n", "holds no job"),
-        "twice": ("name,arrival_s,length_s\na,0,1\na,0,1\n", "two jobs are called 'a'"),
+        "twice": ("name,arrival_s,length_s\na,0,1\na,0,1\n", "line 3, column 'name': two jobs"),
         "a slip": ("name,arrival_s,length_s,prioritee\na,0,1,2\n", "column 'prioritee': no such"),
         "no length": ("name,arrival_s,length_s\na,0,0\n", "line 2, column 'length_s': 0 is below"),
         "a duration": (
@@ -149,6 +158,14 @@ def test_homes_and_shares_go_by_the_name_and_nothing_else() -> None:
     {
         "unknown field": ("sites: [{name: a, nods: []}]", "field sites.0.nods"),
         "no sites": ("sites: []", "field sites"),
+        "a slip in a part of the API": (
+            "sites: [{name: a, energy: {peu: 1.2}}]",
+            "field sites.0.energy.peu: there is no such field",
+        ),
+        "a slip in a price": (
+            "{pricing: {cpuHours: 1}, sites: [{name: a}]}",
+            "field pricing.cpuHours: there is no such field",
+        ),
         "no class": (
             "sites: [{name: a, nodes: [{accelerators: {h900: 8}}]}]",
             "'h900' is no AcceleratorClass",
