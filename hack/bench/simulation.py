@@ -1,8 +1,8 @@
 """Tradewind's policies against published baselines: `make bench-simulate DATA=<folder>`.
 
 Each case is one call of `tradewind simulate`; the calls are printed, so that each can be repeated
-by hand. Figures go to `.bench/simulate.json`. The folder holds the files that `FILES` names; where
-they come from is in docs/benchmarks.md.
+by hand. Figures go to `.bench/simulate.json`, those of cases that are not run anew stay there. The
+folder holds the files that `FILES` names; where they come from is in docs/benchmarks.md.
 """
 
 import argparse
@@ -28,6 +28,16 @@ PUBLISHED = {
     "ecovisor": -36.1,
     "wait-awhile": -45.4,
 }
+COLUMNS = (
+    "total USD",
+    "over bound",
+    "kg CO2e",
+    "against home",
+    "mean wait h",
+    "published",
+    "broken",
+    "less carbon no later",
+)
 FILES = {
     "openb": "openb_pod_list_default.csv",
     "nodes": "openb_node_list_gpu_node.csv",
@@ -80,6 +90,17 @@ def _openb(name: str, sites: str, policies: str, baselines: str, *, forecast: bo
     return Case(name, options, "home")
 
 
+_MIGRATION = Case(
+    "migration",
+    (
+        *("--sites", "SCENARIOS/migration.yaml", "--jobs", f"DATA/{FILES['gaia']}"),
+        *("--carbon", f"DATA/{FILES['carbon']}"),
+        *("--policy", "SCENARIOS/migration-policies.yaml"),
+        *("--baseline", "home,lowest-carbon"),
+    ),
+    "home",
+)
+
 CASES = (
     _gaia("gaia", STARTS),
     _gaia("gaia-pausing", PAUSES),
@@ -89,6 +110,7 @@ CASES = (
     _openb("openb-20%-error", "openb.yaml", "balanced,greenest", "home", forecast=True),
     _openb("openb-owned", "openb-owned.yaml", "balanced,greenest", "all", forecast=False),
     _openb("openb-owned-20%-error", "openb-owned.yaml", "balanced", "home", forecast=True),
+    _MIGRATION,
 )
 
 
@@ -102,7 +124,8 @@ def main() -> int:
         sys.stderr.write(f"{asked.data} has no {', '.join(missing)}; see docs/benchmarks.md\n")
         return 2
     OUT.mkdir(exist_ok=True)
-    told: dict[str, Any] = {}
+    out = OUT / "simulate.json"
+    told: dict[str, Any] = json.loads(out.read_text("utf-8")) if out.is_file() else {}
     for case in CASES:
         if not fnmatchcase(case.name, asked.only):
             continue
@@ -111,7 +134,7 @@ def main() -> int:
         answer["seconds"] = round(time.perf_counter() - began, 1)
         told[case.name] = answer
         print(_table(case, answer), flush=True)
-    (OUT / "simulate.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
@@ -141,8 +164,8 @@ def _table(case: Case, answer: dict[str, Any]) -> str:
     lines = [
         f"{answer['jobs']} jobs, {answer['seconds']} s; bound {answer['boundUSD']:,.2f} USD",
         "",
-        "| | total USD | over bound | kg CO2e | against home | mean wait h | published | broken |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| | {' | '.join(COLUMNS)} |",
+        "|---" * (len(COLUMNS) + 1) + "|",
     ]
     for result in results:
         published = PUBLISHED.get(result["name"]) if case.name in ("gaia", "gaia-pausing") else None
@@ -152,9 +175,22 @@ def _table(case: Case, answer: dict[str, Any]) -> str:
             f"| {'-' if over is None else format(round(over, 6) + 0.0, '+.2%')} "
             f"| {result['carbonKg']:,.2f} | {result['carbonKg'] / base - 1:+.2%} "
             f"| {result['meanWaitHours']:.2f} | {'' if published is None else f'{published}%'} "
-            f"| {sum(result['violations'].values())} |"
+            f"| {sum(result['violations'].values())} | {_better(result, results)} |"
         )
     return "\n".join(lines)
+
+
+def _better(result: dict[str, Any], results: list[dict[str, Any]]) -> str:
+    """The policies that emit less than a baseline at the same or a shorter mean wait."""
+    if result["kind"] != "baseline":
+        return ""
+    return ", ".join(
+        other["name"]
+        for other in results
+        if other["kind"] == "policy"
+        and other["carbonKg"] < result["carbonKg"]
+        and other["meanWaitHours"] <= result["meanWaitHours"]
+    )
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ bench: $(READY) ## Dispatch: throughput, latency, CPU and memory, into .bench/di
 bench-engine: $(READY) ## Placement: plan time and cost over the LP bound, into .bench/engine.json
 	@$(PYTHON) -m bench.engine
 
-bench-simulate: $(READY) ## Policies against baselines on traces in DATA, into .bench/simulate.json
+bench-simulate: $(READY) ## Policies against baselines on traces in DATA (ONLY='gaia*'), into .bench/simulate.json
 	@test -n "$(DATA)" || { echo "say where the traces are: make bench-simulate DATA=folder"; exit 2; }
-	@$(PYTHON) -m bench.simulation $(DATA)
+	@$(PYTHON) -m bench.simulation "$(DATA)" --only "$(or $(ONLY),*)"
 
 .PHONY: bench bench-engine bench-simulate
 

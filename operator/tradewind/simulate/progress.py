@@ -5,6 +5,8 @@ from typing import TextIO
 
 _BAR = 24
 _MINUTE = 60
+#: Below this share of the work what is left is a guess, most often many times too long.
+_TOLD_FROM = 0.02
 
 
 class Progress:
@@ -43,7 +45,8 @@ class Progress:
         whole = max(1, self._jobs * len(self._done))
         share = min(1.0, sum(self._done.values()) / whole)
         bar = "#" * round(share * _BAR)
-        left = _duration(elapsed_s / share - elapsed_s) + " left" if share > 0 else ""
+        told = share >= _TOLD_FROM
+        left = _duration(elapsed_s / share - elapsed_s) + " left" if told else ""
         count = f"{name} {self._done[name]}/{self._jobs}"
         return f"[{bar:.<{_BAR}}] {share:4.0%}  {count}  {left}".rstrip()
 
