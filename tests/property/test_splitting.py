@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import oracle, splits
@@ -25,6 +26,7 @@ from tradewind.api.policy import PolicySpec
 from tradewind.api.workload import WorkloadStatus
 from tradewind.controller.jointly import joint_decision
 from tradewind.placement.engine import plan
+from tradewind.placement.milp import Model
 from tradewind.placement.plan import Assignment, Plan
 from tradewind.placement.snapshot import (
     CurrentPart,
@@ -33,6 +35,7 @@ from tradewind.placement.snapshot import (
     Uid,
     WorkloadView,
 )
+from tradewind.placement.splitting import Offers, Task, add_task, share, usd_of
 
 
 @st.composite
@@ -294,3 +297,36 @@ def test_a_higher_priority_never_fares_worse(
         return sum(mine) if mine else math.inf
 
     assert cost_of_second(9) <= cost_of_second(-9) * (1 + 1e-3) + 1e-4
+
+
+@st.composite
+def offers(draw: st.DrawFn) -> Offers:
+    """Numbers without a meaning: two candidates at a site, now and then."""
+    count = draw(st.integers(1, 6))
+    usd = st.floats(-5, 50)
+    return Offers(
+        site=np.array([draw(st.integers(0, 4)) for _ in range(count)]),
+        room=np.array([draw(st.integers(0, 9)) for _ in range(count)]),
+        each=np.array([draw(usd) for _ in range(count)]),
+        once=np.array([draw(st.sampled_from((0.0, 0.0, 3.0, 40.0))) for _ in range(count)]),
+        near=np.zeros((0, count)),
+        asked=np.zeros(0),
+        grows=np.zeros(count, bool),
+    )
+
+
+@given(offers(), st.integers(1, 12), st.integers(1, 3), st.integers(1, 3), st.integers(0, 3))
+def test_site_by_site_and_as_an_integer_program_a_task_has_one_optimum(
+    offered: Offers, pods: int, least: int, fewest: int, more: int
+) -> None:
+    task = Task(pods, least, fewest, fewest + more)
+    found = share(task, offered)
+    model = Model()
+    columns = add_task(model, task, offered)
+    values = model.solve(gap=1e-9, branches=10000)
+    want = None if values is None else columns.read(values)
+    assert (found is None) is (want is None)
+    if found is not None and want is not None:
+        assert math.isclose(usd_of(found, offered), usd_of(want, offered), abs_tol=1e-4)
+        assert all(least <= part.pods <= offered.room[part.place] for part in found)
+        assert len({int(offered.site[part.place]) for part in found}) == len(found)

@@ -15,8 +15,9 @@ x is which consumers a part serves: those of a region, in replicas that they kee
 are as busy as each other, and consumers are sent where that costs least in all, hence mostly to the
 nearest part that is not full of others. Parts that stand serve too: their n is given.
 
-Where one part may take all that the others leave, that is the optimum and found without a solver;
-else HiGHS solves the model for a short list of candidates.
+Where one part may take all that the others leave, that is the optimum. Else the task is solved for
+a short list of candidates: site by site (`stepwise.py`) where regions and (6) do not matter, by
+HiGHS where they do.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tradewind.placement import stepwise
 from tradewind.placement.milp import INFINITE, Model
 from tradewind.placement.table import F64, I64, Mask
 
@@ -151,7 +153,7 @@ def share(task: Task, offers: Offers) -> Parts | None:
     found = _by_hand(task, here)
     if found is None:
         listed = short_list(task, here)
-        parts = _solve(task, here.only(listed))
+        parts = _stepwise(task, here.only(listed)) or _solve(task, here.only(listed))
         found = None if parts is None else tuple(_moved(part, listed) for part in parts)
     return None if found is None else tuple(_moved(part, places) for part in found)
 
@@ -234,6 +236,19 @@ def _whole(task: Task, offers: Offers) -> Parts | None:
         return None
     part = (Part(main, task.pods, offers.asked.copy()),)
     return part if _within(part, offers) else None
+
+
+def _stepwise(task: Task, offers: Offers) -> Parts | None:
+    """The optimum site by site; None where regions or bounds matter, or it would take long."""
+    if offers.grows.any() or len(offers.asked) > 1:
+        return None
+    each = offers.each + (offers.near[0] if len(offers.near) else 0.0)
+    offer = stepwise.Offer(offers.site, offers.room, each, offers.once)
+    if stepwise.cells(offer, task.pods, task.least, task.most) > stepwise.MOST_CELLS:
+        return None
+    divided = stepwise.divide(offer, task.pods, task.least, task.fewest, task.most)
+    parts = tuple(_part(place, pods, offers) for place, pods in divided or ())
+    return parts if _within(parts, offers) else None
 
 
 def short_list(task: Task, offers: Offers, listed: int = LISTED) -> I64:
