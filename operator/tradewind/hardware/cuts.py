@@ -67,7 +67,7 @@ def cut_of(
         return Cut("shared", HAMI)
     if unit.part:
         return Cut(unit.part, "vnpu" if unit.vendor == "huawei" else "partition")
-    return Cut()
+    return Cut("shared", HAMI) if unit.shared else Cut()
 
 
 def number(labels: Mapping[str, str], key: str) -> int | None:

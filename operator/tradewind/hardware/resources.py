@@ -47,6 +47,16 @@ _NAMES: Final = (
         "hygon.com/dcu",
         r"hygon\.com/dcu(-share-(?P<vdcu>\d+c-\d+g)|-mig-(?P<vmig>\d+g-\d+gb))?",
     ),
+    # What HAMi and Volcano share out: several units to a card, and no name tells how many.
+    ("nvidia", "nvidia.com/gpu", r"volcano\.sh/(?P<slots>vgpu-number)"),
+    ("hygon", "hygon.com/dcu", r"hygon\.com/(?P<slots>dcunum)"),
+    ("cambricon", "cambricon.com/mlu", r"cambricon\.com/(?P<slots>vmlu)"),
+    ("mthreads", "mthreads.com/gpu", r"mthreads\.com/(?P<slots>vgpu)"),
+    ("metax", "metax-tech.com/gpu", r"metax-tech\.com/(?P<slots>sgpu)"),
+    ("iluvatar", "iluvatar.com/gpu", r"iluvatar\.ai/(?P<slots>[A-Z0-9-]+-vgpu)"),
+    ("enflame", "enflame.com/gcu", r"enflame\.com/(?P<slots>drs-gcu|vgcu|shared-gcu)"),
+    ("kunlunxin", "kunlunxin.com/xpu", r"kunlunxin\.com/(?P<slots>vxpu)"),
+    ("biren", "birentech.com/gpu", r"birentech\.com/(?P<slots>1-[24]-gpu)"),
     ("mthreads", "mthreads.com/gpu", r"mthreads\.com/gpu"),
     ("metax", "metax-tech.com/gpu", r"metax-tech\.com/gpu"),
     ("iluvatar", "iluvatar.com/gpu", r"iluvatar\.com/gpu"),
@@ -64,7 +74,7 @@ _NAMES: Final = (
 _OTHERS: Final = re.compile(
     r"(aws\.amazon\.com/neuron\w+|gpu\.intel\.com/.*|npu\.intel\.com/.*|cambricon\.com/.*"
     r"|vpc\.amazonaws\.com/.*|rdma/.*|openshift\.io/.*|devices\.kubevirt\.io/.*|smarter-devices/.*"
-    r"|.*(sriov|fuse|tun|kvm|nic|hca)(\W.*)?|.*[-._/]?(v?cores?|v?memory|gpumem|dcumem)(-percentage)?)",
+    r"|.*(sriov|fuse|tun|kvm|nic|hca)(\W.*)?|.*(cores?|mem|memory|percentage))",
     re.IGNORECASE,
 )
 _PATTERNS: Final = tuple((vendor, whole, re.compile(pattern)) for vendor, whole, pattern in _NAMES)
@@ -102,7 +112,7 @@ def unit_of(resource_name: str) -> Unit | None:
                 vendor,
                 whole,
                 part=_part(groups),
-                shared=bool(groups.get("shared") or hami),
+                shared=bool(groups.get("shared") or groups.get("slots") or hami),
                 model=hami,
             )
     return None
@@ -126,9 +136,9 @@ def vendor_of(resource_name: str) -> str:
 def may_be_an_accelerator(resource_name: str) -> bool:
     """Whether a name that nobody knows may count accelerators, as far as a name can tell.
 
-    >>> names = ("acme.example/chip", "rdma/hca", "cpu", "hami.io/gpucores", "nvidia.com/gpu")
+    >>> names = ("acme.example/chip", "rdma/hca", "cpu", "iluvatar.ai/BI-V150.vMem")
     >>> [may_be_an_accelerator(name) for name in names]
-    [True, False, False, False, False]
+    [True, False, False, False]
     """
     domain = resource_name.partition("/")[0]
     known = "/" not in resource_name or domain.endswith("kubernetes.io")

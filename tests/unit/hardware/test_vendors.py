@@ -242,6 +242,18 @@ OTHERS: dict[str, Row] = {
     "Hygon tells no model": (
         {"hygon.com/dcu": "true", "dcu": "on"}, {"hygon.com/dcu": 8}, [("unknown", 8, None)],
     ),
+    "HAMi's slots of other makers are shares": (
+        {}, {"hygon.com/dcunum": 32, "hygon.com/dcumem": 262144, "mthreads.com/vgpu": 16},
+        [("unknown/shared", 32, None), ("unknown/shared", 16, None)],
+    ),
+    "Cambricon's under HAMi": (
+        {"Model": "MLU370-X8"}, {"cambricon.com/vmlu": 40},
+        [("cambricon-mlu370-x8/shared", 40, None)],
+    ),
+    "Volcano's shares of NVIDIA": (
+        gfd("NVIDIA-L4", 23034, 2), {"volcano.sh/vgpu-number": 20, "volcano.sh/vgpu-memory": 46068},
+        [("nvidia-l4/shared-10", 20, 2.4)],
+    ),
     "TPU v5e on GKE": (
         {"cloud.google.com/gke-tpu-accelerator": "tpu-v5-lite-podslice",
          "cloud.google.com/gke-tpu-topology": "2x4"},
