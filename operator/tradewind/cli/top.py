@@ -77,7 +77,7 @@ def without_trend(sites: Sequence[ComputeSite]) -> list[str]:
     ]
     if not names:
         return []
-    takes = "a minute, and a forecast series or two days of history in the site's Prometheus"
+    takes = "some seconds, and a forecast series or two days of history in the site's Prometheus"
     return [f"no forecast of {sentence(names, limit=3)} yet: it takes {takes}"]
 
 

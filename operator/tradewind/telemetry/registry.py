@@ -179,7 +179,7 @@ class TelemetryRegistry:
             read_secret=self._read_secret,
             allow_loopback=self._allow_loopback,
             pools=self._pools,
-            options=self._options,
+            options=self._options.after(len(self._sites)),
             clock=self._clock,
             on_change=changed,
         )

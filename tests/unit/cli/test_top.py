@@ -59,7 +59,7 @@ def test_a_site_whose_next_hours_are_not_told_yet_says_what_they_take() -> None:
         objects.paris() | {"spec": objects.paris()["spec"] | {"prometheus": prometheus}}
     )
     [note] = without_trend([site(), asked])
-    assert note.startswith("no forecast of paris yet: it takes a minute")
+    assert note.startswith("no forecast of paris yet: it takes some seconds")
     assert without_trend([site(), ComputeSite.model_validate(objects.paris())]) == []
 
 

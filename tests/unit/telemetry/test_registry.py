@@ -12,6 +12,7 @@ from tests.unit.telemetry.fake_prometheus import FakePrometheus, serving
 from tradewind.api.site import ComputeSite, Signal, SignalState, SiteSignals
 from tradewind.telemetry.outlook import NO_OUTLOOK
 from tradewind.telemetry.registry import TelemetryRegistry
+from tradewind.telemetry.watch import Options
 
 POLL_S = 30
 
@@ -32,7 +33,11 @@ class Polling:
         self.told: list[str] = []
         self._heard: dict[str, asyncio.Event] = {}
         self.registry = TelemetryRegistry(
-            read_secret=self._read, allow_loopback=True, on_signals=self._hear, clock=self.clock
+            read_secret=self._read,
+            allow_loopback=True,
+            on_signals=self._hear,
+            clock=self.clock,
+            options=Options(first_forecast_s=2 * POLL_S),
         )
 
     async def _read(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
@@ -375,6 +380,30 @@ async def test_terms_are_asked_at_each_site_and_reach_its_outlook(fake: FakeProm
         assert made.registry.outlook("ulanqab") is kept
         made.registry.ask_terms([])
         assert made.registry.outlook("ulanqab") is NO_OUTLOOK
+
+
+async def test_a_server_that_was_away_at_first_costs_no_hour_of_forecasts(
+    fake: FakePrometheus,
+) -> None:
+    carbon = {"signal": "carbonIntensity", "source": "tradewind"}
+    fake.status = 503
+    async with polling() as made:
+        made.registry.sync(site(url=fake.url))
+        for _ in range(4):
+            await made.clock.step(POLL_S)
+        assert not made.registry.outlook("ulanqab").forecasts
+        fake.status = 200
+        fake.says(
+            ({**carbon, "horizon_seconds": "0"}, "300"),
+            ({**carbon, "horizon_seconds": "3600"}, "200"),
+        )
+        heard = made._heard["ulanqab"] = asyncio.Event()
+        began = made.clock.monotonic()
+        while not made.registry.outlook("ulanqab").forecasts:
+            heard.clear()
+            await made.clock.step(POLL_S)
+            await asyncio.sleep(0.001)  # the answer is another thread's
+        assert made.clock.monotonic() - began < 1200
 
 
 async def test_a_forecast_series_reaches_the_outlook(fake: FakePrometheus) -> None:
