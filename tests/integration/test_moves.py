@@ -28,6 +28,9 @@ from tests.live import (
     wait_for,
 )
 
+#: Keeps pods that were deleted.
+HOLD = "tests.tradewind.dev/hold"
+
 Create = Callable[[Object], Object]
 
 
@@ -144,6 +147,44 @@ def test_a_cordon_keeps_new_work_out_and_leaves_what_runs(
     finally:
         live.cli("uncordon", "alpha")
     live.wait_phase(late, "Succeeded")
+
+
+def test_the_next_run_waits_for_the_last_pod_and_a_deletion_does_not(
+    live: Live, namespace: str, create: Create, operator: Operator
+) -> None:
+    """A finalizer keeps the pods, as a node that is dead would."""
+    path, member = f"/api/v1/namespaces/{namespace}/pods", live.members["alpha"].api
+
+    def hold(*own: str) -> None:
+        for pod in member.get(path)["items"]:
+            others = [one for one in pod["metadata"].get("finalizers", []) if one != HOLD]
+            change = {"metadata": {"finalizers": [*others, *own]}}
+            member.patch(f"{path}/{pod['metadata']['name']}", change)
+
+    spec = movable(accelerator={"vendors": ["nvidia"]}, chips=1)
+    made = [create(job(name, namespace, site="alpha", **spec)) for name in ("goes", "deleted")]
+    for workload in made:
+        live.wait_phase(workload, "Running")
+    hold(HOLD)
+    for workload in made:
+        live.patch(workload, {"spec": {"suspend": True}})
+    for workload in made:
+        wait_for(
+            lambda workload=workload: (
+                condition(live.get(workload), "Placed").get("reason") == "Evicting"
+            ),
+            "it to be evicted",
+        )
+    goes, deleted = made
+    live.patch(goes, {"spec": {"suspend": False}})
+    cycles = metric(operator, "tradewind_cycles_total")
+    wait_for(lambda: metric(operator, "tradewind_cycles_total") > cycles + 3, "cycles to go by")
+    assert reasons(live.get(goes)) == ["Placed", "Suspended"]
+    live.remove([deleted])
+    assert sites_of(live.get(goes)) == ["alpha"]
+    hold()
+    again = live.wait_phase(goes, "Running")
+    assert reasons(again) == ["Placed", "Suspended", "Placed"]
 
 
 def test_a_move_to_a_site_that_refuses_the_object_is_undone(

@@ -6,6 +6,7 @@ is safe.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 from prometheus_client import Counter
@@ -43,6 +44,9 @@ DELETED = Counter(
     ["site"],
     registry=REGISTRY,
 )
+
+
+_FOREGROUND: Final = "Foreground"
 
 
 class SiteHands:
@@ -134,17 +138,24 @@ class SiteHands:
         return existing is not None and bears(existing, self._hub_id, uid, epoch)
 
     async def remove(self, child: Child, wanted: Keep | Remove) -> None:
-        """Delete a child that is not being deleted already."""
-        if child.deleting or not self._may_write():
+        """Delete a child that is not being deleted already.
+
+        What waits for its pods is let go by a second deletion, once its workload itself goes: pods
+        of a dead node never end.
+        """
+        propagation = _propagation(wanted)
+        if not self._may_write() or (child.deleting and propagation == _FOREGROUND):
             return
         api_version, _, kind = child.kind.rpartition("/")
         path = path_to(adapter_for(api_version, kind), child.namespace, child.name)
         try:
-            await self._session().delete(path, uid=child.uid, propagation=_propagation(wanted))
+            await self._session().delete(path, uid=child.uid, propagation=propagation)
         except ApiError as error:
             if not (error.not_found or error.conflict):  # gone, or another object by now
                 raise
         fault_point(AFTER_DELETE)
+        if child.deleting:
+            return
         DELETED.labels(self._site).inc()
         log.info(
             "object deleted",
@@ -218,4 +229,4 @@ def _propagation(wanted: Keep | Remove) -> str:
     Work that is to start again, here or elsewhere, must not run beside what is left of its last
     run. A workload that is deleted for good need not wait for pods of a node that is dead.
     """
-    return "Background" if isinstance(wanted, Remove) and not wanted.whole else "Foreground"
+    return "Background" if isinstance(wanted, Remove) and not wanted.whole else _FOREGROUND

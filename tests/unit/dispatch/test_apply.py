@@ -265,6 +265,20 @@ async def test_an_object_of_an_older_epoch_goes_before_the_new_one_comes() -> No
         assert made.site.objects[JOB_PATH]["metadata"]["labels"][LABEL_EPOCH] == "2"
 
 
+async def test_what_waits_for_its_pods_is_let_go_when_its_workload_goes() -> None:
+    async with scene("research") as made:
+        made.site.deletes_slowly = True
+        made.site.put(JOB_PATH, ours())
+        made.show(JOB_PATH)
+        evicted = Remove(workload(), whole=True)
+        await made.want(evicted)
+        made.show(JOB_PATH)
+        await made.want(evicted)
+        assert made.site.propagations == ["Foreground"]
+        await made.want(Remove(workload()))
+        assert made.site.propagations == ["Foreground", "Background"]
+
+
 async def test_a_removal_is_told_when_nothing_is_left() -> None:
     async with scene("research") as made:
         made.site.put(JOB_PATH, ours())
