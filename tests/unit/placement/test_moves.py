@@ -12,14 +12,16 @@ from tests.builders import (
     queue,
     quota,
     site,
+    snapshot,
     workload,
 )
 from tests.world import World
 
 from tradewind.api.policy import PolicySpec, Rebalance
 from tradewind.api.queue import PreemptionRule
+from tradewind.placement.engine import plan
 from tradewind.placement.plan import Eviction
-from tradewind.placement.snapshot import SiteName, Uid
+from tradewind.placement.snapshot import SiteName, Uid, WorkloadView
 
 MOVING = PRICES.model_copy(
     update={
@@ -219,6 +221,31 @@ def test_a_move_keeps_the_queues_quota() -> None:
     kept = started(world(place("here", 9), there, q=limits), train().but(queue="q"))
     free = started(world(place("here", 9), there), train())
     assert (moves(kept), len(moves(free))) == ([], 1)
+
+
+def test_where_very_much_runs_the_cycles_look_at_it_by_turns_and_at_draining_sites_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tradewind.placement.moves.MOST_LOOKED_AT", 4)
+    policy = MOVING.model_copy(update={"rebalance": Rebalance(max_concurrent_moves=20)})
+    running = [train(f"t{n}").at("dear", ago_h=2).view for n in range(12)]
+    sites = [place("dear", 5, nodes=12), place("cheap", 1, nodes=12)]
+
+    def moved(serial: int, works: list[WorkloadView], *, drain: bool = False) -> set[str]:
+        found = snapshot(
+            [sites[0].but(draining=drain), sites[1]],
+            running=works,
+            prices=policy,
+            rebalance=True,
+            serial=serial,
+        )
+        return {move.uid for move in plan(found, NOW).evictions}
+
+    turns = [moved(serial, running) for serial in range(3)]
+    assert set.union(*turns) == {work.uid for work in running}
+    assert sum(map(len, turns)) == 12
+    assert moved(1, running[::-1]) == turns[1]
+    assert moved(0, running, drain=True) == {work.uid for work in running}
 
 
 def test_who_has_to_go_anyway_is_not_moved_too() -> None:
