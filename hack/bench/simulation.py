@@ -114,6 +114,9 @@ CASES = (
 )
 
 
+_NAMES = ", ".join(case.name for case in CASES)
+
+
 def main() -> int:
     """Run the cases; 0 if all ran."""
     parser = argparse.ArgumentParser(prog="python -m bench.simulation", description=__doc__)
@@ -123,14 +126,18 @@ def main() -> int:
     if missing := [name for name in FILES.values() if not (asked.data / name).is_file()]:
         sys.stderr.write(f"{asked.data} has no {', '.join(missing)}; see docs/benchmarks.md\n")
         return 2
+    cases = [case for case in CASES if fnmatchcase(case.name, asked.only)]
+    if not cases:
+        sys.stderr.write(f"no case is called {asked.only}; there are {_NAMES}\n")
+        return 2
     OUT.mkdir(exist_ok=True)
     out = OUT / "simulate.json"
     told: dict[str, Any] = json.loads(out.read_text("utf-8")) if out.is_file() else {}
-    for case in CASES:
-        if not fnmatchcase(case.name, asked.only):
-            continue
+    for case in cases:
         began = time.perf_counter()
         answer = _run(case, asked.data)
+        if answer is None:
+            return 1
         answer["seconds"] = round(time.perf_counter() - began, 1)
         told[case.name] = answer
         print(_table(case, answer), flush=True)
@@ -138,7 +145,8 @@ def main() -> int:
     return 0
 
 
-def _run(case: Case, data: Path) -> dict[str, Any]:
+def _run(case: Case, data: Path) -> dict[str, Any] | None:
+    """What the command answers; None when it failed, which it has told."""
     options = [
         option.replace("DATA/", f"{data}/").replace("SCENARIOS/", f"{SCENARIOS}/")
         for option in case.options
@@ -149,11 +157,13 @@ def _run(case: Case, data: Path) -> dict[str, Any]:
     print(f"\n## {case.name}\n\ntradewind simulate {shown}\n", flush=True)
     done = subprocess.run(
         [sys.executable, "-m", "tradewind.cli", "simulate", *options, "-o", "json"],
-        check=True,
+        check=False,
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ,
     )
+    if done.returncode:
+        return None
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
@@ -175,12 +185,12 @@ def _table(case: Case, answer: dict[str, Any]) -> str:
             f"| {'-' if over is None else format(round(over, 6) + 0.0, '+.2%')} "
             f"| {result['carbonKg']:,.2f} | {result['carbonKg'] / base - 1:+.2%} "
             f"| {result['meanWaitHours']:.2f} | {'' if published is None else f'{published}%'} "
-            f"| {sum(result['violations'].values())} | {_better(result, results)} |"
+            f"| {sum(result['violations'].values())} | {better(result, results)} |"
         )
     return "\n".join(lines)
 
 
-def _better(result: dict[str, Any], results: list[dict[str, Any]]) -> str:
+def better(result: dict[str, Any], results: list[dict[str, Any]]) -> str:
     """The policies that emit less than a baseline at the same or a shorter mean wait."""
     if result["kind"] != "baseline":
         return ""

@@ -16,6 +16,7 @@ from tests.builders import (
 
 from tradewind.api.policy import PolicySpec
 from tradewind.placement.engine import plan
+from tradewind.placement.pausing import MOST_KINDS
 from tradewind.placement.plan import Plan
 from tradewind.placement.shapes import shape_of
 from tradewind.placement.snapshot import Forecast, Snapshot
@@ -212,3 +213,15 @@ def test_pauses_are_looked_for_only_when_running_work_is_looked_over() -> None:
         snapshot([power(*DIRTY_NOW)], [], running=[running(mean()).view], prices=CARBON), NOW
     )
     assert found.evictions == ()
+
+
+def test_a_cycle_looks_at_so_many_kinds_and_the_next_at_the_others() -> None:
+    place = power(*DIRTY_NOW).charges(h100=0, cpu=0, memory=0)
+    works = [
+        running(exact(10 + i * 0.1)).but(uid=f"uid-{i:04}", name=f"w{i}")
+        for i in range(MOST_KINDS + 50)
+    ]
+    once = looked_over([place], *works)
+    cycles = [plan(replace(once, serial=serial), NOW).evictions for serial in (0, 1)]
+    assert [len(found) for found in cycles] == [MOST_KINDS, MOST_KINDS]
+    assert {e.uid for found in cycles for e in found} == {work.view.uid for work in works}
