@@ -10,19 +10,14 @@ Axes: T start slots, H steps of a grid; S sites. Times are seconds after the cyc
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from tradewind.placement.snapshot import Forecast
 from tradewind.placement.table import F64, clean
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-#: From the 10% to the 90% quantile of a normal distribution, in standard deviations.
-DECILES_APART = 2.5631
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,67 +145,6 @@ def grid_edges(now: datetime, step_s: float, steps: int) -> F64:
     """
     gone_s = (now - _EPOCH).total_seconds() % step_s
     return np.concatenate(([0.0], step_s * np.arange(1, steps + 1) - gone_s))
-
-
-def on_grid(forecast: Forecast, values: Sequence[float], now: datetime, edges_s: F64) -> F64:
-    """A forecast's values as means over the steps of a grid.
-
-    Args:
-        forecast: whose start and steps count.
-        values: its `values`, `low` or `high`.
-        now: second 0 of the grid.
-        edges_s: (H+1,).
-
-    Returns:
-        (H,) NaN in steps that the forecast does not cover whole, or that hold a broken value.
-
-    >>> now = datetime(2026, 11, 25, 12, tzinfo=UTC)
-    >>> found = Forecast(now, 1800, (10.0, 30.0, 50.0))
-    >>> on_grid(found, found.values, now, np.array([0.0, 3600, 7200])).tolist()
-    [20.0, nan]
-    """
-    width = np.diff(edges_s)
-    if not len(values) or not forecast.step_s > 0:
-        return np.full(len(width), math.nan)
-    begins_s = (forecast.start - now).total_seconds()
-    known = np.array([math.nan if v is None else v for v in values], np.float64)
-    bad = ~np.isfinite(known)
-    ends_s = begins_s + forecast.step_s * np.arange(len(known) + 1)
-    sums = np.concatenate(([0.0], np.cumsum(np.where(bad, 0.0, known) * forecast.step_s)))
-    holes = np.concatenate(([0.0], np.cumsum(bad.astype(np.float64))))
-    inside = (edges_s[:-1] >= ends_s[0] - 1e-6) & (edges_s[1:] <= ends_s[-1] + 1e-6)
-    whole = np.diff(np.interp(edges_s, ends_s, holes)) <= 0
-    means = np.diff(np.interp(edges_s, ends_s, sums)) / width
-    return np.where(inside & whole, means, math.nan)
-
-
-def risk_of(forecast: Forecast, now: datetime, edges_s: F64, *, error_per_root_hour: float) -> F64:
-    """How unsure a forecast is, as a standard deviation in the unit of the signal.
-
-    Args:
-        forecast: with quantiles, or without.
-        now: second 0 of the grid.
-        edges_s: (H+1,).
-        error_per_root_hour: for want of quantiles: standard error as a share of the value after an
-            hour; it grows with the root of the lead time, as that of a random walk does.
-
-    Returns:
-        (H,) never negative; 0 where nothing is known.
-
-    >>> now = datetime(2026, 11, 25, 12, tzinfo=UTC)
-    >>> found = Forecast(now, 3600, (100.0, 100.0))
-    >>> risk_of(found, now, np.array([0.0, 3600, 7200]), error_per_root_hour=0.1).round(2).tolist()
-    [7.07, 12.25]
-    """
-    if forecast.low and forecast.high:
-        low = on_grid(forecast, forecast.low, now, edges_s)
-        high = on_grid(forecast, forecast.high, now, edges_s)
-        spread = (high - low) / DECILES_APART
-    else:
-        lead_h = (edges_s[:-1] + edges_s[1:]) / 7200
-        means = on_grid(forecast, forecast.values, now, edges_s)
-        spread = np.abs(means) * error_per_root_hour * np.sqrt(lead_h)
-    return np.nan_to_num(np.maximum(0.0, spread), nan=0.0, posinf=0.0)
 
 
 def after(now: datetime, seconds: float) -> datetime:

@@ -130,7 +130,7 @@ class Evaluator:
         """Make ready for a cycle of the same sites."""
         self.now = now
         self._over_time: dict[tuple[Shape, int], tuple[F64, Sequence[Costs]]] = {}
-        self.outlook = Outlook(self.table.sites, self._inputs, self.config, now)
+        self.outlook = Outlook(self.table.parts, self._inputs, self.config, now)
         self._pricer = Pricer(self.table, self._inputs, self.outlook, self.catalog, self.config)
 
     @cached_property

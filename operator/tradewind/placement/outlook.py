@@ -12,9 +12,10 @@ from datetime import datetime
 import numpy as np
 
 from tradewind.placement.config import EngineConfig
-from tradewind.placement.deferral import Profile, grid_edges, mean_over_runs, on_grid, risk_of
+from tradewind.placement.deferral import Profile, grid_edges, mean_over_runs
+from tradewind.placement.forecasts import Table, on_grid
 from tradewind.placement.inputs import Inputs
-from tradewind.placement.snapshot import Forecast, SiteView
+from tradewind.placement.parts import SitePart
 from tradewind.placement.table import F64, I64
 
 # Ten days of hours: what lies beyond has the mean.
@@ -38,7 +39,7 @@ class Outlook:
     """Forecasts of a cycle.
 
     Args:
-        sites: on the axis S.
+        parts: of the sites, on the axis S.
         inputs: what is known of now.
         config: steps, and what uncertainty counts.
         now: of the cycle.
@@ -52,19 +53,19 @@ class Outlook:
     """
 
     def __init__(
-        self, sites: Sequence[SiteView], inputs: Inputs, config: EngineConfig, now: datetime
+        self, parts: Sequence[SitePart], inputs: Inputs, config: EngineConfig, now: datetime
     ) -> None:
         self._config = config
         self._sums: dict[int, F64] = {}
         self.now = now
-        carbon = [site.carbon_forecast for site in sites]
-        price = [site.price_forecast for site in sites]
+        carbon = [part.carbon for part in parts]
+        price = [part.price for part in parts]
         self.known = any(found is not None for found in (*carbon, *price))
         self.edges_s = grid_edges(now, config.step_s, self._steps((*carbon, *price)))
         self.carbon_intensity = self._signal(carbon, inputs.carbon_intensity.values)
         self.price_per_mwh = self._signal(price, inputs.price_per_mwh.values)
 
-    def _steps(self, forecasts: Sequence[Forecast | None]) -> int:
+    def _steps(self, forecasts: Sequence[Table | None]) -> int:
         ends = [
             (found.start - self.now).total_seconds() + found.step_s * len(found.values)
             for found in forecasts
@@ -72,22 +73,23 @@ class Outlook:
         ]
         return min(_MOST_STEPS, max(1, int(max(ends, default=0.0) // self._config.step_s) + 1))
 
-    def _signal(self, forecasts: Sequence[Forecast | None], present: F64) -> Signal:
+    def _signal(self, forecasts: Sequence[Table | None], present: F64) -> Signal:
         steps = len(self.edges_s) - 1
         expected = np.repeat(present[:, None], steps, axis=1)
         error = self._config.error_per_root_hour
         lead_h = (self.edges_s[:-1] + self.edges_s[1:]) / 7200
         risk = np.abs(expected) * error * np.sqrt(lead_h) if self.known else 0 * expected
-        for s, found in enumerate(forecasts):
-            if found is None:
-                continue
-            values = on_grid(found, found.values, self.now, self.edges_s)
-            there = np.isfinite(values) & (np.arange(steps) > 0)
-            expected[s, there] = np.maximum(0.0, values[there])
-            unsure = risk_of(found, self.now, self.edges_s, error_per_root_hour=error)
-            risk[s, there] = unsure[there]
-            if there.any():
-                expected[s, ~there & (np.arange(steps) > 0)] = expected[s, there].mean()
+        sites = [s for s, found in enumerate(forecasts) if found is not None]
+        told = [found for found in forecasts if found is not None]
+        values, unsure = on_grid(told, self.now, self.edges_s, error_per_root_hour=error)
+        later = np.arange(steps) > 0
+        there = np.isfinite(values) & later
+        known = there.any(axis=1, keepdims=True)
+        values = np.where(there, np.maximum(0.0, values), 0.0)
+        mean = values.sum(axis=1, keepdims=True) / np.maximum(1, there.sum(axis=1, keepdims=True))
+        values = np.where(there, values, mean)
+        expected[sites] = np.where(known & later, values, expected[sites])
+        risk[sites] = np.where(there, unsure, risk[sites])
         risk[:, 0] = 0.0  # measured
         priced = expected + self._config.risk_price * risk
         return Signal(_with_tail(expected), _with_tail(priced))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tradewind.placement.forecasts import Table, table_of
 from tradewind.placement.numbers import I64, clean, electricity
 from tradewind.placement.snapshot import SiteAccelerator, SiteView
 
@@ -23,6 +24,7 @@ class SitePart:
         numbers: carbon intensity, electricity, load, PUE, USD of a core and of a GiB; NaN: unknown.
         nodes: (N', 4) CPU, memory and pods free on each node; how many nodes are alike.
         chips: (E', 3) place of a node shape on N', place of one of the accelerators, free units.
+        carbon, price: what is forecast, as arrays.
     """
 
     accelerators: tuple[SiteAccelerator, ...]
@@ -30,6 +32,8 @@ class SitePart:
     numbers: tuple[float, ...]
     nodes: I64
     chips: I64
+    carbon: Table | None
+    price: Table | None
 
 
 def part_of(site: SiteView) -> SitePart:
@@ -63,6 +67,8 @@ def part_of(site: SiteView) -> SitePart:
         ),
         nodes=np.array(nodes, np.int64).reshape(-1, 4),
         chips=np.array(chips, np.int64).reshape(-1, 3),
+        carbon=table_of(site.carbon_forecast),
+        price=table_of(site.price_forecast),
     )
 
 

@@ -14,13 +14,9 @@ from tradewind.placement import deferral
 from tradewind.placement.deferral import (
     Profile,
     exposure,
-    grid_edges,
     mean_over_runs,
-    on_grid,
-    risk_of,
     start_slots,
 )
-from tradewind.placement.snapshot import Forecast
 
 HOURS = np.arange(5) * 3600.0
 
@@ -63,28 +59,3 @@ def test_slots_hang_on_the_clock() -> None:
     assert start_slots(NOW, 3600, math.nan, 9).tolist() == [0.0]
     assert start_slots(NOW, 3600, math.inf, 9).tolist() == [0.0]
     assert len(start_slots(NOW, 3600, 1e9, 24)) == 24
-
-
-def test_a_forecast_says_nothing_past_its_end_or_where_it_is_broken() -> None:
-    broken = Forecast(NOW, 3600, (1.0, math.nan, 3.0))
-    assert np.isnan(on_grid(broken, broken.values, NOW, HOURS)).tolist() == [
-        False,
-        True,
-        False,
-        True,
-    ]
-    empty = Forecast(NOW, 0.0, ())
-    assert np.isnan(on_grid(empty, empty.values, NOW, HOURS)).all()
-
-
-def test_a_forecast_that_began_earlier_is_cut_at_now() -> None:
-    old = Forecast(NOW - timedelta(minutes=30), 3600, (10.0, 20.0, 30.0))
-    edges = grid_edges(NOW, 1800, 2)
-    assert on_grid(old, old.values, NOW, edges).tolist()[:2] == [10.0, 20.0]
-
-
-def test_quantiles_speak_before_the_stated_error() -> None:
-    sure = Forecast(NOW, 3600, (50.0,) * 4, low=(50.0,) * 4, high=(50.0,) * 4)
-    wide = Forecast(NOW, 3600, (50.0,) * 4, low=(30.0,) * 4, high=(70.0,) * 4)
-    assert risk_of(sure, NOW, HOURS, error_per_root_hour=1).tolist() == [0.0] * 4
-    assert risk_of(wide, NOW, HOURS, error_per_root_hour=0) == pytest.approx(40 / 2.5631)
