@@ -3,12 +3,13 @@
 import os
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.integration.scraping import energy, point
-from tests.live import Live, Operator, condition, job, wait_for
+from tests.live import API, Live, Operator, condition, job, wait_for
 from tests.unit.telemetry.fake_prometheus import break_, heal, serving
 
 from federation.lone import LonePrometheus, Page
@@ -153,3 +154,58 @@ def test_planning_keeps_its_pace_and_memory_its_bounds_while_a_prometheus_is_ill
     usual = min(paces["well"], paces["well again"])
     assert all(pace > 0.7 * usual for pace in paces.values()), paces
     assert grown_mib < 64
+
+
+@pytest.fixture
+def policies(live: Live) -> Iterator[dict[str, str]]:
+    """Two policies with a term each, by the way in which the term is asked."""
+    queries = {"once": "litres_per_hour", "each": 'sum(noise{$M,place="$SITE"})'}
+    path = f"{API}/placementpolicies"
+    for name, query in queries.items():
+        term = {"name": "own", "query": query, "pricePerUnit": 1}
+        body = {
+            "apiVersion": "tradewind.dev/v1alpha1",
+            "kind": "PlacementPolicy",
+            "metadata": {"name": f"own-{name}"},
+            "spec": {"terms": [term]},
+        }
+        live.hub.api.post(path, body)
+    try:
+        yield queries
+    finally:
+        for name in queries:
+            live.hub.api.delete(f"{path}/own-{name}")
+
+
+def _own_terms(at: dict[str, float]) -> str:
+    """One series for all sites, told apart by `site`; and one of each site's own exporters."""
+    return "".join(
+        f'litres_per_hour{{site="{site}"}} {value}\n'
+        f'noise{{cluster="{site}",place="{site}"}} {value}\n'
+        for site, value in at.items()
+    )
+
+
+def test_terms_of_policies_steer_decisions_asked_once_for_all_or_at_each_site(
+    live: Live, namespace: str, moved: Page, prometheus: LonePrometheus, policies: dict[str, str]
+) -> None:
+    alike = energy("alpha") + energy("beta")
+    own = {
+        "TRADEWIND_TELEMETRY__PROMETHEUS_URL": prometheus.url,
+        "TRADEWIND_TELEMETRY__PROMETHEUS_POLL_SECONDS": "1",
+    }
+
+    def told(site: str) -> dict[str, float]:
+        terms = live.site(site).get("status", {}).get("terms", [])
+        return {term["query"]: term["value"] for term in terms}
+
+    with live.operator(**own):
+        for number, (best, worst) in enumerate((("alpha", "beta"), ("beta", "alpha"))):
+            moved.text = alike + _own_terms({best: 1, worst: 900})
+            want = {best: dict.fromkeys(policies.values(), 1.0),
+                    worst: dict.fromkeys(policies.values(), 900.0)}  # fmt: skip
+            wait_for(lambda want=want: {s: told(s) for s in want} == want, "the terms' values")
+            for name in policies:
+                work = job(f"{name}-{number}", namespace, chips=0, policy=f"own-{name}")
+                done = live.wait_phase(live.create(work), "Running", "Succeeded")
+                assert done["status"]["placements"][0]["site"] == best, name
