@@ -87,13 +87,16 @@ def cheapest(
 ) -> float | None:
     """USD of the cheapest division; None: there is none."""
     need, pods = work.placement, work.demand.replicas
+    least = (
+        need.min_replicas_per_site if need.min_sites > 1 else min(need.min_replicas_per_site, pods)
+    )
     offered = rows(sites, work, prices, now)
     best: tuple[int, float] | None = None
     for count in range(need.min_sites, min(need.max_sites, pods) + 1):
         for chosen in combinations(offered, count):
             if len({row.site for row in chosen}) < count:
                 continue
-            for shares in _shares(pods, chosen, need.min_replicas_per_site):
+            for shares in _shares(pods, chosen, least):
                 usd = sum(
                     row.once + row.each * n for row, n in zip(chosen, shares, strict=True)
                 ) + _distance(chosen, shares, asked_of(work))

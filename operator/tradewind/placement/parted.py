@@ -62,12 +62,12 @@ def task_of(workload: WorkloadView) -> Task:
     With parts that stand, the bounds on sites are those on further sites already.
     """
     need, pods = workload.placement, workload.demand.replicas
-    if workload.current:
-        return Task(pods, max(1, need.min_replicas_per_site), need.min_sites, need.max_sites)
-    fewest = max(1, need.min_sites)
-    return Task(
-        pods, max(1, need.min_replicas_per_site), fewest, max(fewest, min(need.max_sites, pods))
-    )
+    fewest, most = need.min_sites, need.max_sites
+    if not workload.current:
+        fewest, most = max(1, fewest), max(1, fewest, min(most, pods))
+    # What is whole at one site is no part of which so many would be asked.
+    least = need.min_replicas_per_site if fewest > 1 else min(need.min_replicas_per_site, pods)
+    return Task(pods, max(1, least), fewest, most)
 
 
 @dataclass(slots=True)

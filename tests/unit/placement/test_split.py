@@ -76,6 +76,11 @@ def test_the_fewest_sites_are_had_although_one_would_do() -> None:
     assert parts(plan(snapshot([CLEAN, DIRTY], [even]), NOW)) == {"clean": 2, "dirty": 2}
 
 
+def test_fewer_replicas_than_a_part_must_have_are_whole() -> None:
+    found = plan(snapshot([CLEAN, DIRTY], [service(2, min_replicas_per_site=3)]), NOW)
+    assert parts(found) == {"clean": 2}
+
+
 def test_each_part_is_of_one_class() -> None:
     """Six H100 nodes are nowhere; nor are two classes at one site one part."""
     both = site("both").nodes(3, h100=8).nodes(3, a100=8)
