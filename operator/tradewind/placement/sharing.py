@@ -77,6 +77,8 @@ class Sharing:
 
     def with_parts(self, parted: Parted) -> Choices:
         """Divide what is left among whole workloads and those that are split."""
+        if not any(member.alone for member in parted.members):
+            return self.divide()
         start = self._moment(parted)
         parted.place()
         if parted.content and (choices := self._content(alone=False)) is not None:
