@@ -154,11 +154,11 @@ class Live:
         """A PATH on which kubectl finds its plugin `kubectl-tradewind`."""
         return f"{self.environment()['PATH']}:{Path(sys.executable).parent}"
 
-    def cli(self, *arguments: str, fails: bool = False) -> str:
+    def cli(self, *arguments: str, fails: bool = False, **environment: str) -> str:
         """Run the command line; returns standard output, or standard error if it is to fail."""
         done = subprocess.run(
             [sys.executable, "-m", "tradewind.cli", *arguments],
-            env=self.environment(),
+            env=self.environment() | environment,
             capture_output=True,
             text=True,
             timeout=60,

@@ -75,6 +75,7 @@ BAD_WORKLOADS = [
     ("spec.runtime", {"deadline": "tomorrow"}, "spec.runtime.deadline"),
     ("spec.placement.jurisdictions", ["france"], "spec.placement.jurisdictions"),
     ("spec.placement.split", {"maxSites": 0}, "spec.placement.split.maxSites"),
+    ("spec.placement.split", {"minSites": 2}, "minSites is above maxSites"),
     ("spec.placement.latency", {"maxMilliseconds": -1}, "maxMilliseconds"),
     ("spec.placement.latency", {"from": [{"region": "x", "share": 3}]}, "share"),
     ("spec.placement.data", [{"site": "a", "sizeGiB": -5}], "sizeGiB"),

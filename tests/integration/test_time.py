@@ -5,6 +5,7 @@ source exports it as a forecast, with horizons in real seconds, and the operator
 as many.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,6 +97,26 @@ def test_deferrable_work_waits_for_its_hour_and_starts_in_it(live: Live, namespa
     # The lowest is 200, the mean 400; the signal is a poll and a scrape behind.
     assert emits < 300
     live.wait_phase(workload, "Succeeded")
+
+
+def test_what_if_tells_the_hour_that_the_operator_then_waits_for(
+    live: Live, namespace: str
+) -> None:
+    wait_for(lambda: len(forecast(live)) > 24, "a day of forecast", limit_s=60)
+    wait_for(lambda: carbon(live) > 450, "dirty hours", limit_s=90)
+    work = job("asked", namespace, site="beta", chips=1, run_for="1s", policy="by-the-hour",
+               runtime={"duration": "3s", "maxDelay": "70s"})  # fmt: skip
+    path = live.folder / "asked.yaml"
+    path.write_text(yaml.safe_dump(work))
+    slots = {"TRADEWIND_PLANNING__SLOT_SECONDS": str(HOUR_S)}
+    [planned] = json.loads(live.cli("plan", "-f", str(path), "-o", "json", **slots))["plans"]
+    decided = live.wait_phase(live.create(work), "Deferred")["status"]["decision"]
+    told = planned["decision"]
+    assert (told["reason"], told["site"]) == (decided["reason"], decided["site"])
+    # The command saw the forecast some seconds before, each of which is twenty minutes of beta's.
+    apart = (time_of(told["startAt"]) - time_of(decided["startAt"])).total_seconds()
+    assert abs(apart) <= 3 * HOUR_S
+    live.remove([work])
 
 
 def test_work_that_may_not_wait_starts_at_once(live: Live, namespace: str) -> None:
