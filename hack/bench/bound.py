@@ -33,13 +33,12 @@ from tradewind.placement.snapshot import SiteName, Snapshot
 from tradewind.placement.table import F64, I64, SiteTable
 from tradewind.placement.wide import Prices
 
-_LONG = Cooling(steps=80, hottest=0.02, coldest=0.002, hold=200)
+_LONG = Cooling(steps=80, hottest=0.02, coldest=0.0007, hold=200, patient=True)
 # With later starts over lists, drawn anew by the prices of the last ones.
 _LONG_LATER = (
-    Cooling(steps=40, hottest=0.05, coldest=0.003, hold=60),
-    Cooling(steps=20, hottest=0.004, coldest=0.002, hold=60),
-    Cooling(steps=20, hottest=0.003, coldest=0.0015, hold=60),
-    Cooling(steps=20, hottest=0.002, coldest=0.001, hold=60),
+    Cooling(steps=40, hottest=0.05, coldest=0.003, hold=50, patient=True),
+    Cooling(steps=20, hottest=0.004, coldest=0.002, hold=60, patient=True),
+    Cooling(steps=20, hottest=0.003, coldest=0.0015, hold=60, patient=True),
 )
 _LISTED = 128
 

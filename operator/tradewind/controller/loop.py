@@ -19,6 +19,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from tradewind.base.aio import Batcher, Clock
+from tradewind.base.collector import paused_collector
 from tradewind.base.observe import REGISTRY, get_logger
 from tradewind.controller.effects import PlanEffects
 from tradewind.controller.freeze import Freezer
@@ -26,6 +27,8 @@ from tradewind.controller.housekeeping import Housekeeper
 from tradewind.controller.store import Store
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.engine import Planner
+from tradewind.placement.plan import Plan
+from tradewind.placement.snapshot import Snapshot
 
 log = get_logger(__name__)
 
@@ -134,10 +137,14 @@ class PlanningLoop:
             FREEZE.observe(self._clock.monotonic() - started)
             decided_on = {record.uid: record.model for record in pending}
             with PLAN.time():
-                made = await asyncio.to_thread(self._planner.plan, snapshot, now)
+                made = await asyncio.to_thread(self._plan, snapshot, now)
             if self._leading():
                 due = self._effects.take(made, decided_on, now, snapshot.running)
                 self._wake_at(due, self._clock.now())
+
+    def _plan(self, snapshot: Snapshot, now: datetime) -> Plan:
+        with paused_collector():
+            return self._planner.plan(snapshot, now)
 
     def _rebalance_due(self) -> bool:
         """Whether running work is to be looked over in this cycle."""

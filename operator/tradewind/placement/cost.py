@@ -21,6 +21,7 @@ Intensity is the location-based average. Only the policy's own terms can be nega
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -79,6 +80,22 @@ class Footprint:
         return Footprint(self.units[places], self.cores, self.memory_gib, self.servers[places])
 
 
+class Told(NamedTuple):
+    """What a choice costs and takes.
+
+    Args:
+        terms: USD.
+        run_s: seconds.
+        energy_kwh: of the run.
+        carbon_kg: of the run.
+    """
+
+    terms: CostTerms
+    run_s: float
+    energy_kwh: float
+    carbon_kg: float
+
+
 @dataclass(frozen=True, slots=True)
 class Costs:
     """Costs of a shape on some rows.
@@ -122,8 +139,24 @@ class Costs:
 
     def at(self, place: int) -> CostTerms:
         """The terms of one row, by its place on R'."""
-        names = sorted(name for name, where in self.assumed if where[place])
-        return CostTerms(tuple(self.terms[:, place].tolist()), tuple(names))
+        return self.told([place])[0].terms
+
+    def told(self, places: Sequence[int]) -> list[Told]:
+        """What is to be told of some rows, by their places on R'."""
+        terms = self.terms[:, places].T.tolist()
+        assumed = [(name, where[places].tolist()) for name, where in self.assumed]
+        numbers = zip(
+            self.run_s[places].tolist(),
+            self.energy_kwh[places].tolist(),
+            self.carbon_kg[places].tolist(),
+            strict=True,
+        )
+        return [
+            Told(
+                CostTerms(tuple(usd), tuple(sorted([n for n, where in assumed if where[i]]))), *more
+            )
+            for i, (usd, more) in enumerate(zip(terms, numbers, strict=True))
+        ]
 
 
 def joined(parts: Sequence[Costs]) -> Costs:

@@ -101,6 +101,8 @@ def _widely(cases: Sequence[Case], evaluator: Evaluator, ledger: Ledger, limits:
     sorts = sorts_of(cases, evaluator)
     rows = evaluator.table.rows
     wide = wide_of(cases, sorts, sorts.lines(ledger), rows)
+    if not len(wide.rows):
+        return [[] for _ in cases]
     market = wide.market
     stakes = []
     for case in cases:
@@ -124,6 +126,8 @@ def _widely_over_time(
 ) -> Choices:
     sorts = sorts_of(cases, evaluator)
     lines = lines_of(cases, sorts, evaluator, ledger, running)
+    if not any(len(case.found.rows) for case in cases):
+        return [[] for _ in cases]
     later = Later(cases, evaluator, sorts, lines)
     tight = tight_of(later)
     lists = lists_of(later, tight)

@@ -29,7 +29,6 @@ from tradewind.placement.partroom import ways
 from tradewind.placement.partwords import cannot_split
 from tradewind.placement.pausing import pauses
 from tradewind.placement.plan import (
-    Assignment,
     Eviction,
     Plan,
     Waiting,
@@ -84,12 +83,10 @@ class Planner:
         schedule = Schedule(queues, admitted)
         for competing in schedule:
             cycle.keep_targets(competing.workloads[0].priority)
-            for workload, outcome in cycle.place(competing):
+            outcomes = cycle.place(competing)
+            for workload, outcome in outcomes:
                 found.add(workload.uid, outcome)
-                if isinstance(outcome, tuple):
-                    schedule.record(workload, outcome)
-                elif isinstance(outcome, Assignment):
-                    schedule.record(workload, (outcome,))
+            schedule.record_all(outcomes)
             if competing.last and not cycle.preemption.idle:
                 left = [w for w in competing.workloads if w.uid in found.waiting]
                 found.evictions += cycle.make_room(left, schedule, promised=competing.promised)

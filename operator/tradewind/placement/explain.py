@@ -14,7 +14,7 @@ import numpy as np
 from tradewind.api.workload import Alternative, Decision, Estimate, RefusalSummary
 from tradewind.placement.capacity import CapacityView
 from tradewind.placement.chips import Chips
-from tradewind.placement.cost import Costs
+from tradewind.placement.cost import Told
 from tradewind.placement.demands import needs_on
 from tradewind.placement.feasibility import NONE, REASONS, Evaluation
 from tradewind.placement.limits import Closed
@@ -106,7 +106,8 @@ class Explainer:
         chosen: int | None,
         closed: Closed | None = None,
         *,
-        later: tuple[Costs, int] | None = None,
+        told: Told | None = None,
+        later: bool = False,
     ) -> Explanation:
         """Explain a choice.
 
@@ -115,13 +116,13 @@ class Explainer:
             view: what is free to others than the workload.
             chosen: place of the chosen row on R'; None when the workload waits.
             closed: rows that its queue may not take; None: it may take all.
-            later: costs in which that of a later start is, and its place in them; alternatives are
-                starts now, the chosen row among them.
+            told: what is told of the chosen row; None: what it costs now.
+            later: it starts later; alternatives are starts now, the chosen row among them.
         """
         survey = _Survey(self._table, found, view, None if later else chosen, closed)
         candidate = None
         if chosen is not None:
-            candidate = self._candidate(found, chosen, *(later or (found.costs, chosen)))
+            candidate = self._candidate(found, chosen, told or found.costs.told([chosen])[0])
         return Explanation(
             policy=found.shape.policy,
             chosen=candidate,
@@ -143,10 +144,9 @@ class Explainer:
         return self._closed(survey, site) or self._refusal(survey.found, survey.view, site)
 
     def _now(self, found: Evaluation, place: int) -> Candidate:
-        return self._candidate(found, place, found.costs, place)
+        return self._candidate(found, place, found.costs.told([place])[0])
 
-    def _candidate(self, found: Evaluation, place: int, costs: Costs, at: int) -> Candidate:
-        """A row, by its place on R'; its costs are at `at` of those given."""
+    def _candidate(self, found: Evaluation, place: int, told: Told) -> Candidate:
         row = int(found.rows[place])
         site = self._table.sites[int(self._table.row_site[row])]
         accelerator = self._table.row_accelerator[row]
@@ -156,11 +156,11 @@ class Explainer:
         return Candidate(
             site=site.name,
             class_name=accelerator.class_name if accelerator else None,
-            cost=costs.at(at),
+            cost=told.terms,
             avoid=show(soft) if soft else "",
-            run_s=float(costs.run_s[at]),
-            energy_kwh=float(costs.energy_kwh[at]),
-            carbon_kg=float(costs.carbon_kg[at]),
+            run_s=told.run_s,
+            energy_kwh=told.energy_kwh,
+            carbon_kg=told.carbon_kg,
         )
 
     def _closed(self, survey: "_Survey", site: int) -> Refusal | None:

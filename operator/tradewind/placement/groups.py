@@ -6,7 +6,7 @@ that must not lift younger work along.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -94,13 +94,18 @@ def groups_of(
 ) -> list[Group]:
     """Workloads in groups; groups and members in the order given."""
     found: dict[object, Group] = {}
+    # Of work that is young and does not wait by choice: nearly all there is, where there is much.
+    plain: dict[int, Callable[[WorkloadView], None]] = {}
     young = now - timedelta(seconds=PATIENCE_S)
     slots = _Slots(now, config)
-    for workload in workloads:
-        shape = shapes.of(workload)
+    workloads = list(workloads)
+    for workload, shape in zip(workloads, shapes.of_each(workloads), strict=True):
         key: object = id(shape)
+        if workload.created >= young and (add := plain.get(id(shape))) is not None:
+            add(workload)
+            continue
         doublings, count, planned = 0, 1, None
-        if workload.runtime.max_delay_s > 0:
+        if shape.runtime.max_delay_s > 0:
             count = slots.of(workload)
             if count > 1 and workload.planned_start is not None:
                 planned = Planned(workload.planned_site or SiteName(""), workload.planned_start)
@@ -111,6 +116,8 @@ def groups_of(
         group = found.get(key)
         if group is None:
             group = found[key] = Group(shape, doublings, count, planned)
+        if not doublings and not shape.runtime.max_delay_s > 0:
+            plain[id(shape)] = group.members.append
         group.members.append(workload)
     return list(found.values())
 

@@ -261,7 +261,7 @@ class Later:
             cost[np.broadcast_to(late[:, None, :], cost.shape)] = np.inf
         for i, g in enumerate(groups.tolist()):
             found = self.cases[g].found
-            if found.shape.runtime.deadline is None:
+            if found.shape.runtime.deadline is None or not len(found.rows):
                 continue
             left_s = (found.shape.runtime.deadline - found.now).total_seconds()
             takes_s = np.zeros(len(found.rows))

@@ -13,9 +13,13 @@ from tradewind.placement.board import Board
 from tradewind.placement.later import F32, Later, Listed
 from tradewind.placement.later_prices import Tight
 from tradewind.placement.lines import UNITS
-from tradewind.placement.solver import NEAR
 from tradewind.placement.table import F64, I64, Mask
 
+#: As good as the best: so much of its scale a group may lose by taking what it finds first. More
+#: than in `solver.py`: prices over time are less sure.
+NEAR = 0.05
+# Runs of so many slots are long; of less, so many slots are alike.
+_LONG_SLOTS, _ALIKE_SLOTS = 12, 3
 #: How many of a group's best starts are looked at before all of them are.
 _SHORT_LIST = 192
 # In float64 a line may come out a hair above what it has.
@@ -90,7 +94,10 @@ class LaterChoosing:
         reach = (values <= near[:, None]).sum(axis=1).tolist()
         loses = np.minimum(values[:, -1], 2 * listed.wait) - least
         each = loses / np.maximum(1.0, self._sizes[:, UNITS])
-        order: list[int] = np.lexsort((-each, -self._sizes[:, UNITS], -self._sizes[:, -1])).tolist()
+        # The longest first: short runs fill the gaps, in time as in room.
+        lasts = np.minimum(self._later.slots_held().max(axis=1), _LONG_SLOTS) // _ALIKE_SLOTS
+        sizes = self._sizes[:, [UNITS, -1]]
+        order: list[int] = np.lexsort((-each, *-sizes.T, -lasts)).tolist()
         slots = listed.cost.shape[2]
         for group in order:
             open_ = places[group, : reach[group]]

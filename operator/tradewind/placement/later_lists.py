@@ -17,7 +17,7 @@ from tradewind.placement.table import F64, I64
 from tradewind.placement.wide import Prices, Wide
 
 #: How many rows a group looks at, and how many of them are the cheapest without rent.
-LISTED = 48
+LISTED = 64
 _CHEAPEST = 4
 #: A group would rather wait than pay so many times what its cheapest row costs; as `contest.felt`.
 _MOST = 3.0

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.placement.later import Later, Listed
-from tradewind.placement.lines import UNITS
-from tradewind.placement.market import Lines
+from tradewind.placement.lines import short_sorts
 from tradewind.placement.prices import Best, Cooling, Steps, joint_usage
 from tradewind.placement.table import F64, I64, Mask
 
@@ -21,14 +20,12 @@ F32 = NDArray[np.float32]
 
 #: While a part of the groups speaks for all of them, and after that.
 ROUGH = Cooling(steps=30, hottest=0.3, coldest=0.02, hold=0)
-FINE = Cooling(steps=10, hottest=0.02, coldest=0.006, hold=15)
+FINE = Cooling(steps=10, hottest=0.02, coldest=0.004, hold=25)
 _SPOKESMEN = 4
 # Fewer speak for nobody.
 _FEW = 64
 # Workloads that are none.
 _RESIDUE = 1e-3
-# Lines of which there is more than enough have so much; see `lines.py`.
-_ENDLESS = 1e14
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +48,10 @@ class Tight:
 def tight_of(later: Later) -> Tight:
     """Leave out sorts of lines that are never short before the accelerators of their site are."""
     lines, usage = later.lines, later.usage
-    used = [
-        q
-        for q in np.flatnonzero(usage.any(axis=0)).tolist()
-        if not _never_short(lines, usage, q, later.rows, later.site)
-    ]
-    sorts = np.array(used, np.int64)
+    sorts = short_sorts(lines, usage, later.rows, later.site)
     distinct, codes = np.unique(lines.of_row[sorts][:, later.rows], return_inverse=True)
     of_column = codes.reshape(len(sorts), len(later.rows)).astype(np.int64)
     return Tight(sorts, of_column, lines.capacity[distinct], distinct.astype(np.int64))
-
-
-def _never_short(lines: Lines, usage: F64, q: int, rows: I64, site: I64) -> bool:
-    """Whether whoever takes of a sort takes chips, and these are short first, at every site."""
-    chips = UNITS + 1
-    if (lines.capacity[lines.of_row[q, rows]] >= _ENDLESS).all():
-        return True
-    if q >= UNITS or usage.shape[1] <= chips:
-        return False
-    takers = usage[:, q] > 0
-    if not (usage[takers, chips] > 0).all():
-        return False
-    most = float((usage[takers, q] / usage[takers, chips]).max(initial=0.0))
-    sites = int(site.max(initial=-1)) + 1
-    offered = np.zeros((sites, lines.slots))
-    np.add.at(offered, site, lines.capacity[lines.of_row[chips, rows]])
-    line = np.full(sites, -1, np.int64)
-    line[site] = lines.of_row[q, rows]
-    there = line >= 0
-    return bool((lines.capacity[line[there]] >= most * offered[there]).all())
 
 
 class LaterPrices:
@@ -109,7 +81,7 @@ class LaterPrices:
 
     def run(self, start: F64) -> F64:
         """Prices (L', T) at which what is wanted fits, nearly; from prices without time."""
-        if not self._listed.cost.size:
+        if not self._listed.cost.size or not len(self._tight.sorts):
             return start
         everybody = np.arange(len(self._count))
         some = self.spokesmen(_SPOKESMEN)
@@ -139,7 +111,7 @@ class LaterPrices:
         active = np.ones(len(tight.sorts), bool)
         columns, slots = tight.of_column.shape[1], tight.capacity.shape[1]
         for tau in cooling.taus():
-            if tau == cooling.coldest and best.settled:
+            if tau == cooling.coldest and best.settled and not cooling.patient:
                 break
             until = np.zeros((self._lines, slots + 1), np.float32)
             until[:, 1:] = np.cumsum(steps.prices, axis=1)

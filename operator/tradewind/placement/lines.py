@@ -17,6 +17,9 @@ from tradewind.placement.table import F64, I64, SiteTable
 
 _GIB = 2**30
 
+# Lines of which there is more than enough have so much.
+_ENDLESS = 1e15
+
 #: Place of a site's accelerators on the axis Q.
 UNITS = 2
 
@@ -32,6 +35,11 @@ class Sorts:
     def __init__(self, table: SiteTable, sizes: Sequence[int]) -> None:
         self._table = table
         self.sizes = tuple(sorted({1, *sizes})) if sizes else ()
+
+    @property
+    def row_site(self) -> I64:
+        """(R,) the site of each row."""
+        return self._table.row_site
 
     def usage(self, needs: Sequence[PodNeed]) -> list[float]:
         """(Q,) what one gang takes."""
@@ -72,7 +80,7 @@ class Sorts:
         # Without a reserve the lines of the rows say it all.
         site_lines[2] = np.where(units_kept > 0, site_lines[2] - units_kept, np.inf)
         capacity = np.concatenate((np.maximum(0.0, site_lines).ravel(), row_lines.ravel()))
-        finite = np.where(np.isfinite(capacity), capacity, 1e15)
+        finite = np.where(np.isfinite(capacity), capacity, _ENDLESS)
         return Lines(np.array(of_row, np.int64).reshape(-1, rows), finite[:, None])
 
     def _frozen(self, ledger: Ledger) -> tuple[F64, F64]:
@@ -88,3 +96,42 @@ class Sorts:
             found[k] = np.bincount(entries.row, weights=offers, minlength=rows)
         per_site = np.array([cpu / 1000, memory / _GIB, units], np.float64).reshape(3, sites)
         return per_site, found
+
+
+def short_sorts(lines: Lines, usage: F64, rows: I64, site: I64) -> I64:
+    """Sorts of lines that may run short: the others only cost time.
+
+    Where whoever takes CPU takes chips, and a site has the CPU for all of its chips, the chips are
+    short first.
+
+    Args:
+        lines: capacity.
+        usage: (G, Q).
+        rows: (M,) rows that somebody may have.
+        site: (M,) of these rows.
+
+    Returns:
+        Places on the axis Q, rising.
+    """
+    used = np.flatnonzero(usage.any(axis=0)).tolist()
+    return np.array([q for q in used if not _never_short(lines, usage, q, rows, site)], np.int64)
+
+
+def _never_short(lines: Lines, usage: F64, q: int, rows: I64, site: I64) -> bool:
+    """Whether whoever takes of a sort takes chips, and these are short first, at every site."""
+    chips = UNITS + 1
+    if (lines.capacity[lines.of_row[q, rows]] >= _ENDLESS).all():
+        return True
+    if q >= UNITS or usage.shape[1] <= chips:
+        return False
+    takers = usage[:, q] > 0
+    if not (usage[takers, chips] > 0).all():
+        return False
+    most = float((usage[takers, q] / usage[takers, chips]).max(initial=0.0))
+    sites = int(site.max(initial=-1)) + 1
+    offered = np.zeros((sites, lines.slots))
+    np.add.at(offered, site, lines.capacity[lines.of_row[chips, rows]])
+    line = np.full(sites, -1, np.int64)
+    line[site] = lines.of_row[q, rows]
+    there = line >= 0
+    return bool((lines.capacity[line[there]] >= most * offered[there]).all())

@@ -9,7 +9,7 @@ import numpy as np
 
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.contest import Case
-from tradewind.placement.cost import Costs
+from tradewind.placement.cost import Told
 from tradewind.placement.deferral import after
 from tradewind.placement.division import Choice
 from tradewind.placement.explain import Explainer, verdict_of
@@ -53,8 +53,10 @@ class Found:
 
     def add(self, uid: Uid, outcome: Outcome) -> None:
         """A later round's word on what found no place in an earlier one goes before."""
-        self.waiting.pop(uid, None)
-        self.deferred.pop(uid, None)
+        if self.waiting:
+            self.waiting.pop(uid, None)
+        if self.deferred:
+            self.deferred.pop(uid, None)
         match outcome:
             case tuple():
                 self.assignments += outcome
@@ -125,16 +127,15 @@ class Telling:
             closed = self._limits.closed(case.group.shape.queue, case.lot)
         outcomes: Outcomes = []
         first = 0
-        later = _Later(case, chosen)
-        for place, slot, count in chosen:
-            costs = later.of(place, slot) if slot else None
-            why = self._explainer.explain(case.found, view, place, closed, later=costs)
+        told, now = _told(case, chosen)
+        for (place, slot, count), words in zip(chosen, told, strict=True):
+            why = self._explainer.explain(
+                case.found, view, place, closed, told=words, later=slot > 0
+            )
             members = case.group.members[first : first + count]
             first += count
             if slot:
-                outcomes += zip(
-                    members, self._defer(members, case, slot, later.now, why), strict=True
-                )
+                outcomes += zip(members, self._defer(members, case, slot, now, why), strict=True)
             else:
                 outcomes += zip(members, self._assign(members, case, place, why), strict=True)
         left = case.group.members[first:]
@@ -187,28 +188,17 @@ class Telling:
         ]
 
 
-class _Later:
-    """What the later starts of a case cost, and the best start now beside them.
-
-    Attributes:
-        now: of the best start now; None when nothing has room now.
-    """
-
-    def __init__(self, case: Case, chosen: list[Choice]) -> None:
-        self.now: CostTerms | None = None
-        pairs = [(place, slot) for place, slot, _ in chosen if slot]
-        if not pairs:
-            return
-        self._at = {pair: i for i, pair in enumerate(pairs)}
-        best = case.open[:1].tolist()
-        places, slots = zip(*pairs, *[(place, 0) for place in best], strict=True)
-        self._costs = case.costs_at(np.array(places), np.array(slots))
-        if best:
-            self.now = self._costs.at(len(pairs))
-
-    def of(self, place: int, slot: int) -> tuple[Costs, int]:
-        """Costs, and the place in them of a start."""
-        return self._costs, self._at[place, slot]
+def _told(case: Case, chosen: list[Choice]) -> tuple[list[Told], CostTerms | None]:
+    """What is told of each choice; beside later starts what the best start now would cost."""
+    if not any(slot for _, slot, _ in chosen):
+        return case.found.costs.told([place for place, _, _ in chosen]), None
+    # Where nothing has room now there is no such start.
+    best = case.open[:1].tolist()
+    places = [*(place for place, _, _ in chosen), *best]
+    slots = [*(slot for _, slot, _ in chosen), *(0 for _ in best)]
+    costs = case.costs_at(np.array(places), np.array(slots))
+    told = costs.told(range(len(places)))
+    return told[: len(chosen)], told[-1].terms if best else None
 
 
 def without_policy(workload: WorkloadView) -> Waiting:

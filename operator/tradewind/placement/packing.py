@@ -140,16 +140,8 @@ def _pack_alike(
     groups: Groups, need: PodNeed, accelerator: SiteAccelerator | None, limit: int
 ) -> tuple[int, Groups]:
     """`pack_many` for equal pods of equal gangs: all of them in one go."""
-    takers: list[tuple[NodeShape, int]] = []
-    others: list[NodeShape] = []
-    pods = 0
-    for node in groups:
-        fits = room(node, need, accelerator)
-        if fits and (not node.taints or need.tolerates(node.taints)):
-            takers.append((node, fits))
-            pods += fits * node.nodes
-        else:
-            others.append(node)
+    takers, others = _takers(groups, need, accelerator)
+    pods = sum(fits * node.nodes for node, fits in takers)
     count = min(limit, pods // need.count)
     if count <= 0:
         return 0, groups
@@ -171,6 +163,27 @@ def _pack_alike(
     for node in changed:
         _join(others, node)
     return count, tuple(others)
+
+
+def _takers(
+    groups: Groups, need: PodNeed, accelerator: SiteAccelerator | None
+) -> tuple[list[tuple[NodeShape, int]], list[NodeShape]]:
+    """The nodes that take such pods and how many each, and all others."""
+    takers: list[tuple[NodeShape, int]] = []
+    others: list[NodeShape] = []
+    chips = need.units > 0 and accelerator is not None
+    name = accelerator.class_name if accelerator else ""
+    for node in groups:
+        # Most nodes of a site are of another class, which takes no call to see.
+        if chips and len(node.accelerators) == 1 and node.accelerators[0][0] != name:
+            others.append(node)
+            continue
+        fits = room(node, need, accelerator)
+        if fits and (not node.taints or need.tolerates(node.taints)):
+            takers.append((node, fits))
+        else:
+            others.append(node)
+    return takers, others
 
 
 def _join(groups: list[NodeShape], node: NodeShape) -> None:

@@ -39,6 +39,7 @@ _ASTRAY = 0.02
 # Gershgorin's bound is wide: a step may reach somewhat further. Twice as far it diverges.
 _REACH = 1.25
 _NOTHING = 1e-9
+_FADES = 0.7
 # Lines without a price are looked at in every so manieth step.
 _LOOK_AROUND = 6
 
@@ -52,12 +53,14 @@ class Cooling:
         hottest: tau of the first step.
         coldest: tau of the last.
         hold: further steps at the coldest.
+        patient: whether to go on where steps gain next to nothing.
     """
 
     steps: int = 40
     hottest: float = 1.0
     coldest: float = COLDEST
     hold: int = 40
+    patient: bool = False
 
     def taus(self) -> list[float]:
         """The temperatures, in order."""
@@ -133,7 +136,8 @@ class Steps:
             size = np.where(asked, wanted / np.maximum(curvature, 1e-300), 0.0)
         excess = np.log(np.maximum(wanted, _NOTHING) / self._capacity)
         step = _REACH * size * np.clip(excess, -_MOST_STEP, _MOST_STEP)
-        after = np.where(asked, np.maximum(0.0, self.prices + step), 0.0)
+        # What nobody asks for at this price may be wanted by many at none.
+        after = np.where(asked, np.maximum(0.0, self.prices + step), _FADES * self.prices)
         moved = after - self._last
         age = (1 + math.sqrt(1 + 4 * self._age**2)) / 2
         share = min(_MOST_MOMENTUM, (self._age - 1) / age)
@@ -186,7 +190,7 @@ def clearing_prices(market: Market, cooling: Cooling, start: F64 | None = None) 
     best = Best(begin)
     usage = joint = market.usage
     for step, tau in enumerate(cooling.taus()):
-        if tau == cooling.coldest and best.settled:
+        if tau == cooling.coldest and best.settled and not cooling.patient:
             break
         heat = tau * scale
         reduced = market.cost + market.rents(steps.prices)

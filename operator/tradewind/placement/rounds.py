@@ -10,6 +10,7 @@ turns put beyond the federation's capacity competes after the rest.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 
 from tradewind.api.queue import PreemptionRule
 from tradewind.placement.budgets import Purse, bill_usd
@@ -79,7 +80,7 @@ class Schedule:
         self._queues = queues
         self._pending = in_order(pending)
         self._placed: set[Uid] = set()
-        names = {workload.queue for workload in self._pending}
+        names = set(map(attrgetter("queue"), self._pending))
         self._plain = len(names) <= 1
         self._counted = not self._plain or any(_counts(queues, name) for name in names)
 
@@ -91,6 +92,18 @@ class Schedule:
         queue = self._queues.standings[workload.queue]
         for part in parts:
             count_in(self._queues, queue.name, workload, part)
+
+    def record_all(self, outcomes: Iterable[tuple[WorkloadView, object]]) -> None:
+        """Count the placements among the outcomes of a round: all parts of one, or one."""
+        if not self._counted:
+            kinds = (Assignment, tuple)
+            self._placed.update([w.uid for w, outcome in outcomes if isinstance(outcome, kinds)])
+            return
+        for workload, outcome in outcomes:
+            if isinstance(outcome, tuple):
+                self.record(workload, outcome)
+            elif isinstance(outcome, Assignment):
+                self.record(workload, (outcome,))
 
     def hold_back(self, uid: Uid) -> None:
         """Leave a workload out of what follows: room is being made for it."""
@@ -107,7 +120,10 @@ class Schedule:
             ]
             for tier in _tiers(promised):
                 yield from self._tier(tier, promised=True)
-        for tier in _tiers(w for w in self._pending if w.uid not in self._placed):
+        left = self._pending
+        if self._placed:
+            left = [w for w in left if w.uid not in self._placed]
+        for tier in _tiers(left):
             yield from self._tier(tier, promised=False)
 
     def _tier(self, tier: list[WorkloadView], *, promised: bool) -> Iterator[Round]:
@@ -122,7 +138,7 @@ class Schedule:
             yield self._round([*left, *others], promised=promised)
 
     def _round(self, workloads: list[WorkloadView], *, promised: bool, last: bool = True) -> Round:
-        names = sorted({workload.queue for workload in workloads})
+        names = sorted(set(map(attrgetter("queue"), workloads)))
         standings = [self._queues.standings[name] for name in names]
         return Round(
             workloads=tuple(workloads),
@@ -180,5 +196,5 @@ def _counts(queues: Queues, name: str) -> bool:
 
 def _tiers(workloads: Iterable[WorkloadView]) -> Iterator[list[WorkloadView]]:
     """By priority, the highest first; they are in order."""
-    for _, tier in groupby(workloads, key=lambda workload: workload.priority):
+    for _, tier in groupby(workloads, key=attrgetter("priority")):
         yield list(tier)

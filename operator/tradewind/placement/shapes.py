@@ -87,6 +87,19 @@ class Shapes:
         distinct = {id(shape): shape for _, shape in self._last.values()}
         self._alike = {shape: shape for shape in distinct.values()}
 
+    def of_each(self, workloads: Iterable[WorkloadView]) -> list[Shape]:
+        """The shapes that workloads belong to; as `of`, many in less time."""
+        last, views, found = self._last, self._of_view, []
+        for workload in workloads:
+            key = id(workload)
+            known = last.get(key)
+            if known is None or known[0] is not workload:
+                found.append(self.of(workload))
+            else:
+                views[key] = known
+                found.append(known[1])
+        return found
+
     def of(self, workload: WorkloadView) -> Shape:
         """The shape a workload belongs to."""
         key = id(workload)

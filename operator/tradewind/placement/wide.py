@@ -19,10 +19,14 @@ from tradewind.placement.board import Board
 from tradewind.placement.lines import UNITS
 from tradewind.placement.market import Lines, Market
 from tradewind.placement.prices import Best, Cooling, Steps, joint_usage, tight_sorts
-from tradewind.placement.solver import NEAR, by_size
+from tradewind.placement.solver import by_size
 from tradewind.placement.table import F64, I64
 
 F32 = NDArray[np.float32]
+
+#: As good as the best: so much of its scale a group may lose by taking what it finds first. More
+#: than in `solver.py`: prices are less sure, and nothing is repaired.
+NEAR = 0.03
 
 #: How many of a group's best rows are looked at before all of them are.
 SHORT_LIST = 48
@@ -46,6 +50,7 @@ class Wide:
         rows: (M,) places on R, rising: rows that are nobody's candidate are left out.
         cost: (G, M) USD, single precision; infinite where there is no candidate.
         lines: capacity, (L, 1).
+        sorts: places on Q of the lines that may run short; None: all may.
         blocks: B slices of M; none: all of it is one.
         lasts: (G, B) how often a workload takes `usage` in a block; none: once.
     """
@@ -56,6 +61,7 @@ class Wide:
     rows: I64
     cost: NDArray[Any]
     lines: Lines
+    sorts: I64 | None = None
     blocks: Sequence[slice] = ()
     lasts: F64 | None = None
 
@@ -63,6 +69,12 @@ class Wide:
     def of_row(self) -> I64:
         """(Q, M) the line of each sort that a candidate takes from."""
         return self.lines.of_row[:, self.rows]
+
+    @property
+    def tight(self) -> I64:
+        """Places on Q of the lines that may run short."""
+        found: I64 = np.flatnonzero(self.usage.any(axis=0)) if self.sorts is None else self.sorts
+        return found
 
     @property
     def market(self) -> Market:
@@ -94,8 +106,7 @@ class Prices:
         self._of_row = wide.of_row
         least = np.minimum(wide.wait, wide.cost.min(axis=1, initial=np.inf))
         self._scale = np.maximum(np.abs(least), 1e-9)
-        # Sorts of lines that could run short at all.
-        self._sorts = np.flatnonzero(wide.usage.any(axis=0))
+        self._sorts = wide.tight
 
     def run(self) -> F64:
         """Prices (L, 1) at which what is wanted fits, nearly."""
@@ -136,8 +147,10 @@ class Prices:
         whole = len(groups) == len(wide.count)
         cost = wide.cost if whole else wide.cost[groups]
         best = Best(start)
+        # One piece of memory for all blocks: to be given a new one takes as long as a sum over it.
+        space = np.empty((min(_BLOCK, len(groups)), cost.shape[1]), np.float32)
         for tau in cooling.taus():
-            if tau == cooling.coldest and best.settled:
+            if tau == cooling.coldest and best.settled and not cooling.patient:
                 break
             heat = tau * scale
             floor = -float((self._capacity * steps.prices).sum())
@@ -145,10 +158,10 @@ class Prices:
             taken = np.zeros((2 * len(self._sorts), cost.shape[1]), np.float32)
             for first in range(0, len(groups), _BLOCK):
                 block = slice(first, first + _BLOCK)
-                reduced = np.empty((len(count[block]), cost.shape[1]), np.float32)
+                reduced = space[: len(count[block])]
                 for b, columns in enumerate(blocks):
                     each = (usage[block] * lasts[block, b : b + 1]).astype(np.float32)
-                    reduced[:, columns] = each @ rents[:, columns]
+                    np.matmul(each, rents[:, columns], out=reduced[:, columns])
                 reduced += cost[block]
                 least = np.minimum(wait[block], reduced.min(axis=1))
                 floor += float(count[block] @ least)
@@ -202,10 +215,8 @@ class Choosing:
         # Plain numbers for the many questions of one row, arrays for those of all rows.
         self._room = wide.lines.capacity[:, 0].copy()
         self._lines: list[list[int]] = self._of_row.T.tolist()
-        self._takes = [
-            [(q, amount) for q, amount in enumerate(row) if amount > 0]
-            for row in wide.usage.tolist()
-        ]
+        tight = wide.tight.tolist()
+        self._takes = [[(q, row[q]) for q in tight if row[q] > 0] for row in wide.usage.tolist()]
 
     def run(self) -> None:
         """Near-best rows first, then whatever is better than waiting, then whatever has room."""
@@ -245,11 +256,10 @@ class Choosing:
 
     def _anywhere(self, group: int, below: float) -> None:
         """Let a group have what is left, up to a reduced cost."""
-        wide, usage = self._wide, self._wide.usage[group]
         there = self._reduced[group] < below
-        there &= np.isfinite(wide.cost[group])
-        for q in np.flatnonzero(usage).tolist():
-            there &= self._room[self._of_row[q]] >= usage[q]
+        there &= np.isfinite(self._wide.cost[group])
+        for q, amount in self._takes[group]:
+            there &= self._room[self._of_row[q]] >= amount
         rows = np.flatnonzero(there)
         for row in rows[np.argsort(self._reduced[group, rows], kind="stable")].tolist():
             if not self._left[group]:
