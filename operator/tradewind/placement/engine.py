@@ -11,6 +11,7 @@ the same objects.
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import datetime
 
 from tradewind.placement.capacity import Ledger
@@ -18,6 +19,7 @@ from tradewind.placement.config import EngineConfig
 from tradewind.placement.contest import Case, case_of
 from tradewind.placement.division import Choices
 from tradewind.placement.explain import Explainer
+from tradewind.placement.fairness import Trial, leaves_some
 from tradewind.placement.feasibility import Evaluation
 from tradewind.placement.groups import Group, groups_of
 from tradewind.placement.limits import Limits
@@ -41,6 +43,7 @@ from tradewind.placement.rounds import Round, Schedule
 from tradewind.placement.shapes import order_of, shape_of
 from tradewind.placement.sharing import Sharing
 from tradewind.placement.snapshot import SiteName, Snapshot, Uid, WorkloadView
+from tradewind.placement.turns import Turns
 from tradewind.placement.victims import Running
 
 DEFAULT_CONFIG = EngineConfig()
@@ -103,6 +106,7 @@ class _Cycle:
         self._snapshot = snapshot
         self._now = now
         self._memo = memo
+        self._queues = queues
         memo.begin(snapshot, now)
         self._evaluator = memo.evaluator
         self._table = memo.table
@@ -183,6 +187,39 @@ class _Cycle:
     def place(self, competing: Round) -> Outcomes:
         """What becomes of the workloads of a round."""
         limits = Limits(competing, self._evaluator.chips, self._snapshot.catalog)
+        before = self._ledger.view(), limits.saved()
+        outcomes = self._together(competing, limits)
+        if not leaves_some(competing.workloads, [outcome for _, outcome in outcomes]):
+            return outcomes
+        self._ledger.restore(before[0])
+        limits.restore(before[1])
+        first, others = self._in_turns(competing, limits)
+        self._ledger.restore(before[0])
+        limits.restore(before[1])
+        outcomes = self._together(replace(competing, workloads=tuple(first)), limits)
+        left = {w.uid for w, outcome in outcomes if isinstance(outcome, Waiting)}
+        again = [*(w for w in first if w.uid in left), *others]
+        placed = [(w, outcome) for w, outcome in outcomes if w.uid not in left]
+        return placed + self._together(replace(competing, workloads=tuple(again)), limits)
+
+    def _in_turns(
+        self, competing: Round, limits: Limits
+    ) -> tuple[list[WorkloadView], list[WorkloadView]]:
+        """Those to whom room is dealt out in turns, and the others; it stays taken."""
+        config, shapes = self._evaluator.config, self._memo.shapes
+        cases = []
+        for group in groups_of(competing.workloads, self._now, config, shapes):
+            policy = self._snapshot.policies.get(group.shape.policy)
+            if policy is not None and kind_of(group) is not Kind.IMPOSSIBLE:
+                found = self._memo.evaluate(group.shape, policy)
+                cases.append(case_of(group, found, self._evaluator, self._ledger, limits))
+        trial = Trial(cases, self._table, self._ledger, limits, self._queues)
+        return Turns(self._queues).by_room(competing.workloads, trial.take)
+
+    def _together(self, competing: Round, limits: Limits) -> Outcomes:
+        """What becomes of workloads among which nobody has the right of way."""
+        if not competing.workloads:
+            return []
         outcomes: Outcomes = []
         cases: list[Case] = []
         apart: list[WorkloadView] = []

@@ -8,13 +8,13 @@ the solver then finds real nodes, in this order.
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tradewind.placement.chips import chip_of, chip_refusal
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.demands import named_resources
-from tradewind.placement.queues import CPU, MEMORY, Queues, units_of
+from tradewind.placement.queues import CPU, MEMORY, Queues, Takes, units_of
 from tradewind.placement.shapes import Shape, shape_of
 from tradewind.placement.snapshot import SiteAccelerator, WorkloadView
 
@@ -82,6 +82,35 @@ class Turns:
             asks = self._asks(workload)
             units = [(name, amount / len(asks.units)) for name, amount in asks.units]
             self._grow(workload.queue, (*asks.fixed, *units), shares, held)
+        return first, others
+
+    def by_room(
+        self, tier: Iterable[WorkloadView], take: Callable[[WorkloadView], Takes | None]
+    ) -> tuple[list[WorkloadView], list[WorkloadView]]:
+        """Deal out real room in turns.
+
+        Args:
+            tier: workloads of one priority, each queue's in order.
+            take: gives a workload room; what it took, None when there is none.
+
+        Returns:
+            Those that got room, and the others; both in the order of turns.
+        """
+        waiting: dict[str, deque[WorkloadView]] = {}
+        for workload in tier:
+            waiting.setdefault(workload.queue, deque()).append(workload)
+        standings = self._queues.standings
+        held = {name: dict(standings[name].held) for name in waiting}
+        shares = {name: self._queues.share(held[name], standings[name].weight) for name in waiting}
+        first: list[WorkloadView] = []
+        others: list[WorkloadView] = []
+        for workload in self._turns(waiting, shares):
+            taken = take(workload)
+            if taken is None:
+                others.append(workload)
+            else:
+                first.append(workload)
+                self._grow(workload.queue, taken.amounts().items(), shares, held)
         return first, others
 
     @staticmethod

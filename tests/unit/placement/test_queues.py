@@ -1,6 +1,7 @@
 """Who gets how much, told as small stories."""
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -253,3 +254,34 @@ def test_what_is_assumed_is_not_shared_out_again() -> None:
         NOW,
     )
     assert sorted(assigned(found)) == ["blue0", "red0"]
+
+
+def broken_up(lengths_h: dict[str, float], weight: float = 1.0) -> Counter[str]:
+    """Eight pods of eight chips fit, though the totals hold twenty; what each queue gets."""
+    works = [
+        workload(f"{name}{i}", age_s=i).gang(1, chips=8).lasts(hours).but(queue=name)
+        for name, hours in lengths_h.items()
+        for i in range(10)
+    ]
+    place = site("s").nodes(8, h100=8).nodes(24, h100=4).charges(h100=1)
+    queues = {"a": queue(weight=weight), "b": queue(weight=1.0)}
+    found = assigned(plan(snapshot([place], works, queues=queues), NOW))
+    return Counter(name[0] for name in found)
+
+
+def test_room_that_totals_promise_and_nodes_lack_is_shared_by_weight() -> None:
+    assert broken_up({"a": 4, "b": 4}) == {"a": 4, "b": 4}
+    assert broken_up({"a": 4, "b": 4}, weight=3.0) == {"a": 6, "b": 2}
+
+
+def test_work_that_counts_more_takes_nothing_of_another_queues_share() -> None:
+    assert broken_up({"a": 1, "b": 8}) == broken_up({"a": 8, "b": 1}) == {"a": 4, "b": 4}
+
+
+def test_what_one_queue_cannot_use_is_given_to_others() -> None:
+    works = [workload(f"a{i}", age_s=9).gang(1, chips=8).but(queue="a") for i in range(2)]
+    works += [workload(f"b{i}").gang(1, chips=8).but(queue="b") for i in range(9)]
+    place = site("s").nodes(6, h100=8).nodes(24, h100=4)
+    queues = {"a": queue(weight=5.0), "b": queue()}
+    found = assigned(plan(snapshot([place], works, queues=queues), NOW))
+    assert Counter(name[0] for name in found) == {"a": 2, "b": 4}
