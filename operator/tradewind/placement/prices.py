@@ -15,7 +15,7 @@ go up and others go down, by
 and momentum; near the optimum that is a Newton step on the diagonal. The curvature that divides it
 counts the other lines that the same workloads pay (Gershgorin), else the lines of one row would all
 answer to the same excess, and overshoot together. HiGHS finds the same optimum, in a hundred times
-the time (designs/0010-prices.md).
+the time (`tests/unit/placement/test_prices.py` holds them together).
 """
 
 import math

@@ -35,9 +35,8 @@ class Column(Generic[V]):
 
     def __init__(self, values: Sequence[V]) -> None:
         index: dict[V, int] = {}
-        self.codes: I64 = np.fromiter(
-            (index.setdefault(value, len(index)) for value in values), np.int64, len(values)
-        )
+        place = index.setdefault
+        self.codes: I64 = np.array([place(value, len(index)) for value in values], np.int64)
         self.distinct = tuple(index)
 
     def where(self, holds: Callable[[V], bool]) -> Mask:
