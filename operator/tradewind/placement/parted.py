@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
+from operator import attrgetter
 
 import numpy as np
 
@@ -32,6 +33,10 @@ GANG_CLASS = "Training"
 Rent = Callable[[Replica], F64]
 
 
+#: Asked of a hundred thousand workloads.
+_CURRENT = attrgetter("current")
+
+
 class Kind(Enum):
     """How a group of workloads is planned."""
 
@@ -44,7 +49,7 @@ class Kind(Enum):
 def kind_of(group: Group) -> Kind:
     """How a group is planned; workloads with parts that stand are never whole."""
     shape = group.shape
-    need, stand = shape.placement, any(workload.current for workload in group.members)
+    need, stand = shape.placement, any(map(_CURRENT, group.members))
     if need.max_sites == 1 and need.min_sites == 1 and not stand:
         return Kind.WHOLE
     alike = shape.workload_class != GANG_CLASS and len(shape.demand.pods) == 1
