@@ -207,13 +207,19 @@ class _Cycle:
     ) -> tuple[list[WorkloadView], list[WorkloadView]]:
         """Those to whom room is dealt out in turns, and the others; it stays taken."""
         config, shapes = self._evaluator.config, self._memo.shapes
-        cases = []
+        cases: list[Case] = []
+        apart: list[WorkloadView] = []
         for group in groups_of(competing.workloads, self._now, config, shapes):
-            policy = self._snapshot.policies.get(group.shape.policy)
-            if policy is not None and kind_of(group) is not Kind.IMPOSSIBLE:
-                found = self._memo.evaluate(group.shape, policy)
-                cases.append(case_of(group, found, self._evaluator, self._ledger, limits))
-        trial = Trial(cases, self._table, self._ledger, limits, self._queues)
+            policy, kind = self._snapshot.policies.get(group.shape.policy), kind_of(group)
+            if policy is None or kind is Kind.IMPOSSIBLE:
+                continue
+            if kind is Kind.PARTED:
+                apart += group.members
+                continue
+            found = self._memo.evaluate(group.shape, policy)
+            cases.append(case_of(group, found, self._evaluator, self._ledger, limits))
+        parted = self._parted(apart, competing, limits)
+        trial = Trial(cases, parted, self._table, self._queues)
         return Turns(self._queues).by_room(competing.workloads, trial.take)
 
     def _together(self, competing: Round, limits: Limits) -> Outcomes:
@@ -246,9 +252,12 @@ class _Cycle:
             outcomes += telling.whole(case, chosen)
         outcomes += telling.parts(parted)
         if later:
-            left = {w.uid for w, outcome in outcomes if isinstance(outcome, Waiting)}
-            parted = self._parted([w for w in later if w.uid in left], competing, limits)
+            waits = {w.uid for w, outcome in outcomes if isinstance(outcome, Waiting)}
+            rest = [w for w in later if w.uid in waits]
+            parted = self._parted(rest, competing, limits)
             parted.place()
+            split = {w.uid for w in rest}
+            outcomes = [(w, outcome) for w, outcome in outcomes if w.uid not in split]
             outcomes += telling.parts(parted)
         return outcomes
 

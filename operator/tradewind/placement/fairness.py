@@ -11,9 +11,8 @@ leave.
 
 from collections.abc import Iterable
 
-from tradewind.placement.capacity import Ledger
 from tradewind.placement.contest import Case
-from tradewind.placement.limits import Limits
+from tradewind.placement.parted import Member, Parted
 from tradewind.placement.plan import Verdict, Waiting
 from tradewind.placement.queues import Queues, Takes
 from tradewind.placement.snapshot import Uid, WorkloadView
@@ -34,24 +33,24 @@ class Trial:
 
     Args:
         cases: whole workloads of a round, that start now or wait.
+        parted: those that are planned in parts; with the ledger and the limits of the round.
         table: the sites.
-        ledger: what is free.
-        limits: of the round's queues.
         queues: tell what a placement takes.
     """
 
     def __init__(
         self,
         cases: Iterable[Case],
+        parted: Parted,
         table: SiteTable,
-        ledger: Ledger,
-        limits: Limits,
         queues: Queues,
     ) -> None:
         self._table = table
-        self._ledger = ledger
-        self._limits = limits
+        self._ledger = parted.ledger
+        self._limits = parted.limits
         self._queues = queues
+        self._parted = parted
+        self._member = {member.workload.uid: member for member in parted.members}
         self._case: dict[Uid, Case] = {}
         # Room only gets less: what was full for one is full for all of its equals.
         self._left: dict[int, list[int]] = {}
@@ -61,20 +60,33 @@ class Trial:
 
     def take(self, workload: WorkloadView) -> Takes | None:
         """Take the cheapest room that is left for a workload; None when there is none."""
+        member = self._member.get(workload.uid)
+        if member is not None:
+            return self._takes_parts(member)
         case = self._case.get(workload.uid)
         if case is None:
             return None
         left = self._left[id(case)]
         while left:
             if self._takes(case, left[-1]):
-                accelerator = self._table.row_accelerator[int(case.found.rows[left[-1]])]
-                return self._queues.takes(
-                    workload.demand,
-                    accelerator.class_name if accelerator else None,
-                    accelerator.resource_name if accelerator else None,
-                )
+                return self._takes_of(workload, int(case.found.rows[left[-1]]))
             left.pop()
         return None
+
+    def _takes_of(self, workload: WorkloadView, row: int) -> Takes:
+        accelerator = self._table.row_accelerator[row]
+        return self._queues.takes(
+            workload.demand,
+            accelerator.class_name if accelerator else None,
+            accelerator.resource_name if accelerator else None,
+        )
+
+    def _takes_parts(self, member: Member) -> Takes | None:
+        """As `take`; all of it counts as of the class of its largest part."""
+        if not self._parted.place_one(member):
+            return None
+        part = max(member.parts, key=lambda part: (part.pods, -part.place))
+        return self._takes_of(member.workload, int(member.replica.found.rows[part.place]))
 
     def _takes(self, case: Case, place: int) -> bool:
         queue, lot = case.group.shape.queue, case.lot

@@ -120,8 +120,8 @@ class Parted:
 
     def __init__(self, members: Iterable[Member], ledger: Ledger, limits: Limits) -> None:
         self.members = tuple(members)
-        self._ledger = ledger
-        self._limits = limits
+        self.ledger = ledger
+        self.limits = limits
         self._rooms: dict[int, tuple[I64, I64]] = {}
         before = ledger.view(), limits.saved()
         alike: dict[int, tuple[Parts, float]] = {}
@@ -146,6 +146,10 @@ class Parted:
                 continue
             self._place(member, rent)
             last[kind] = member.parts
+
+    def place_one(self, member: Member) -> bool:
+        """Place one workload, as well as may be; whether it has a place."""
+        return bool(member.alone) and (self.take(member, member.alone) or self._place(member, None))
 
     @property
     def content(self) -> bool:
@@ -190,7 +194,7 @@ class Parted:
     def offers(self, member: Member, rents: F64 | float = 0.0) -> Offers:
         """The candidates of a workload, as they stand."""
         replica, queue = member.replica, member.workload.queue
-        room = np.minimum(self.room(replica), self._limits.most(queue, replica.lot))
+        room = np.minimum(self.room(replica), self.limits.most(queue, replica.lot))
         return Offers(
             site=replica.found.row_site,
             room=room,
@@ -199,7 +203,7 @@ class Parted:
             near=replica.near,
             asked=replica.asked,
             bounds=tuple(
-                Bound(amount, limit) for amount, limit in self._limits.bounds(queue, replica.lot)
+                Bound(amount, limit) for amount, limit in self.limits.bounds(queue, replica.lot)
             ),
             grows=replica.standing.grows,
             standing=replica.standing.near,
@@ -208,31 +212,31 @@ class Parted:
 
     def _room(self, replica: Replica) -> I64:
         """(R',) replicas that each row takes now; asked again only where the ledger has changed."""
-        now, found = self._ledger.version, replica.found
+        now, found = self.ledger.version, replica.found
         seen, room = self._rooms.get(id(replica), (np.zeros_like(now), replica.pristine))
         stale = np.flatnonzero((now != seen)[found.row_site]).tolist()
         if stale:
             room = room.copy()
             for place in stale:
-                room[place] = self._ledger.fits(int(found.rows[place]), replica.needs[place])
+                room[place] = self.ledger.fits(int(found.rows[place]), replica.needs[place])
         self._rooms[id(replica)] = now.copy(), room
         return room
 
     def take(self, member: Member, parts: Parts) -> bool:
         """Take parts from ledger and limits; all of them, or nothing."""
         replica, queue = member.replica, member.workload.queue
-        before = self._ledger.view(), self._limits.saved()
+        before = self.ledger.view(), self.limits.saved()
         for part in parts:
             row = int(replica.found.rows[part.place])
-            needs, most = replica.needs[part.place], self._limits.most(queue, replica.lot)
+            needs, most = replica.needs[part.place], self.limits.most(queue, replica.lot)
             if (
                 most[part.place] < part.pods
-                or self._ledger.take_up_to(row, needs, part.pods) < part.pods
+                or self.ledger.take_up_to(row, needs, part.pods) < part.pods
             ):
-                self._ledger.restore(before[0])
-                self._limits.restore(before[1])
+                self.ledger.restore(before[0])
+                self.limits.restore(before[1])
                 return False
-            self._limits.take(queue, replica.lot, part.place, part.pods)
+            self.limits.take(queue, replica.lot, part.place, part.pods)
         member.parts = parts
         return True
 

@@ -315,3 +315,27 @@ def test_a_job_is_split_as_a_service_is() -> None:
     job = workload("job").gang(6, chips=8).only(max_sites=2)
     assert job.view.demand.kind == JOB
     assert parts(plan(snapshot([CLEAN, DIRTY], [job]), NOW)) == {"clean": 4, "dirty": 2}
+
+
+def test_scarce_room_goes_by_turns_to_split_work_too() -> None:
+    """Of eight nodes red wants nine, and was there first; blue wants five, at two sites."""
+    queues = {"red": queue(), "blue": queue()}
+    names = ("r0", "r1", "r2")
+    red = [service(3).but(uid=f"uid-{name}", name=name, queue="red") for name in names]
+    blue = service(5).but(uid="uid-b", name="b", queue="blue")
+    found = plan(snapshot([CLEAN, DIRTY], [*red, blue], queues=queues), NOW)
+    placed = {part.uid for part in found.assignments}
+    assert "uid-b" in placed
+    assert len(placed) == 2
+    assert sum(part.replicas for part in found.assignments) == 8
+
+
+def test_batch_that_is_split_after_all_has_one_outcome() -> None:
+    """Beside work of another queue that waits: the round is dealt out once more, in turns."""
+    queues = {"red": queue(), "blue": queue()}
+    large = workload("job").gang(6, chips=8).lasts(1, max_delay_s=6 * 3600).only(max_sites=2)
+    other = workload("other").gang(5, chips=8).but(queue="blue")
+    found = plan(snapshot([CLEAN, DIRTY], [large.but(queue="red"), other], queues=queues), NOW)
+    outcomes = [*{a.uid for a in found.assignments}, *(w.uid for w in found.waiting)]
+    assert sorted(outcomes) == ["uid-job", "uid-other"]
+    assert parts(found) == {"clean": 4, "dirty": 2}
