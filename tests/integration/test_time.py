@@ -7,6 +7,7 @@ as many.
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ from tests.live import (
     wait_for,
 )
 
+from tradewind.base.aio import SystemClock
+
 HOUR_S = 3
 POLICY = {
     "apiVersion": "tradewind.dev/v1alpha1",
@@ -39,6 +42,7 @@ Object = dict[str, Any]
 @pytest.fixture(scope="module", autouse=True)
 def operator(live: Live) -> Iterator[Operator]:
     live.hub.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(POLICY))
+    began = SystemClock().now()
     with live.operator(
         TRADEWIND_PLANNING__SLOT_SECONDS=str(HOUR_S),
         TRADEWIND_PLANNING__REPLAN_SECONDS="1",
@@ -48,7 +52,17 @@ def operator(live: Live) -> Iterator[Operator]:
         TRADEWIND_TELEMETRY__FORECAST_STEP_SECONDS=str(HOUR_S),
     ) as operator:
         live.wait_sites("alpha", "beta")
+        # Statuses outlive the operators of other modules; what those left says nothing of now.
+        wait_for(lambda: told_since(live, began), "signals and forecast of this one", limit_s=60)
         yield operator
+
+
+def told_since(live: Live, began: datetime) -> bool:
+    """Whether beta's carbon intensity and its forecast were told after that."""
+    status = live.site("beta").get("status", {})
+    at = status.get("signals", {}).get("carbonIntensity", {}).get("at")
+    start = status.get("forecast", {}).get("carbonIntensity", {}).get("start")
+    return all(text and time_of(text) > began for text in (at, start))
 
 
 def carbon(live: Live) -> float:
