@@ -16,6 +16,7 @@ from tradewind.controller.accounts import QueueAccounts
 from tradewind.controller.assumed import AssumedCapacity
 from tradewind.controller.foresee import foreseen
 from tradewind.controller.nominations import Nominations
+from tradewind.controller.outlooks import outlook_of
 from tradewind.controller.refusals import Refusals
 from tradewind.controller.standing import WorkloadViews
 from tradewind.controller.store import Store
@@ -135,6 +136,10 @@ class Freezer:
             reserved=_reserve(site, inventory),
             occupied=inventory.occupied,
         )
+        if outlook is NO_OUTLOOK and site.spec.prometheus is not None:
+            # Before the first forecast after a start, work that may wait is not to start for want
+            # of one. What the last operator left carries its times, and says nothing of the past.
+            outlook = outlook_of(site.status)
         if outlook is not NO_OUTLOOK:
             view = foreseen(view, outlook)
         if site.metadata.deletion_timestamp is not None:

@@ -9,7 +9,15 @@ from tests.unit.controller import works
 from tests.unit.controller.sites import Sites, compute_site
 
 from tradewind.api.policy import PlacementPolicy
-from tradewind.api.site import Signal, SignalState, SiteSignals
+from tradewind.api.site import (
+    ForecastSeries,
+    PrometheusSpec,
+    Signal,
+    SignalState,
+    SiteForecast,
+    SiteSignals,
+    SiteStatus,
+)
 from tradewind.base.errors import AccessRefusedError, TemplateRefusedError
 from tradewind.controller import lifecycle
 from tradewind.controller.freeze import Freezer
@@ -308,6 +316,24 @@ def test_forecasts_and_terms_reach_the_view_and_leave_it() -> None:
     assert scene.site() is view
     del scene.outlooks["ulanqab"]
     assert scene.site() == before
+
+
+def test_after_a_restart_the_forecast_in_the_status_holds_until_there_is_one() -> None:
+    scene = Scene("ulanqab")
+    site = scene.store.sites["ulanqab"]
+    left = SiteForecast(carbon_intensity=ForecastSeries(start=START, step=3600, values=(300, 250)))
+    spec = site.spec.model_copy(update={"prometheus": PrometheusSpec(url="https://p.example")})
+    status = SiteStatus(forecast=left)
+    scene.store.sites["ulanqab"] = site.model_copy(update={"spec": spec, "status": status})
+    view = scene.site()
+    assert view.carbon_forecast == Forecast(START, 3600, (300, 250), (), ())
+    assert scene.site() is view
+    fresh = SignalForecast(START, 3600, (310.0, 260.0))
+    scene.outlooks["ulanqab"] = Outlook({"carbonIntensity": fresh})
+    assert scene.site().carbon_forecast == Forecast(START, 3600, fresh.values, (), ())
+    scene.store.sites["ulanqab"] = site.model_copy(update={"status": status})
+    del scene.outlooks["ulanqab"]
+    assert scene.site().carbon_forecast is None  # nobody foretells a site without a Prometheus
 
 
 async def test_a_start_with_many_workloads_is_prepared_in_slices_and_ends_the_same() -> None:
