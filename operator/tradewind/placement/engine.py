@@ -87,8 +87,7 @@ class Planner:
         for competing in schedule:
             cycle.keep_targets(competing.workloads[0].priority)
             outcomes = cycle.place(competing)
-            for workload, outcome in outcomes:
-                found.add(workload.uid, outcome)
+            found.add_all(outcomes)
             schedule.record_all(outcomes)
             if competing.last and not cycle.preemption.idle:
                 left = [w for w in competing.workloads if w.uid in found.waiting]

@@ -17,7 +17,7 @@ from tradewind.placement.table import F64, I64, Mask
 
 #: As good as the best: so much of its scale a group may lose by taking what it finds first. More
 #: than in `solver.py`: prices over time are less sure.
-NEAR = 0.05
+NEAR = 0.08
 # Runs of so many slots are long; of less, so many slots are alike.
 _LONG_SLOTS, _ALIKE_SLOTS = 12, 3
 #: How many of a group's best starts are looked at before all of them are.

@@ -13,12 +13,15 @@ import numpy as np
 from tradewind.placement.later import F32, Later
 from tradewind.placement.later_prices import Tight
 from tradewind.placement.market import Lines
+from tradewind.placement.prices import Cooling
 from tradewind.placement.table import F64, I64
 from tradewind.placement.wide import Prices, Wide
 
 #: How many rows a group looks at, and how many of them are the cheapest without rent.
-LISTED = 64
+LISTED = 48
 _CHEAPEST = 4
+#: Prices that lists are drawn by need not be exact.
+DRAWN = Cooling(steps=10, hottest=0.02, coldest=0.005, hold=0)
 #: A group would rather wait than pay so many times what its cheapest row costs; as `contest.felt`.
 _MOST = 3.0
 
@@ -50,7 +53,7 @@ def lists_of(later: Later, tight: Tight, most: int = LISTED) -> Lists:
         blocks=later.blocks,
         lasts=lasts,
     )
-    prices = Prices(wide).run()
+    prices = Prices(wide).run(fine=DRAWN)
     reduced = cost.copy()
     rents = prices[tight.of_column, 0].astype(np.float32)
     for b, columns in enumerate(later.blocks):

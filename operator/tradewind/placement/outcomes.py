@@ -67,6 +67,19 @@ class Found:
             case Deferred():
                 self.deferred[uid] = outcome
 
+    def add_all(self, outcomes: Outcomes) -> None:
+        """What became of the workloads of a round."""
+        if self.waiting or self.deferred:
+            for workload, outcome in outcomes:
+                self.add(workload.uid, outcome)
+            return
+        assigned = self.assignments.append
+        for workload, outcome in outcomes:
+            if type(outcome) is Assignment:
+                assigned(outcome)
+            else:
+                self.add(workload.uid, outcome)
+
     def plan(self, serial: int) -> Plan:
         """All of it."""
         return Plan(

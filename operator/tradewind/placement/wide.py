@@ -108,8 +108,12 @@ class Prices:
         self._scale = np.maximum(np.abs(least), 1e-9)
         self._sorts = wide.tight
 
-    def run(self) -> F64:
-        """Prices (L, 1) at which what is wanted fits, nearly."""
+    def run(self, fine: Cooling = FINE) -> F64:
+        """Prices (L, 1) at which what is wanted fits, nearly.
+
+        Args:
+            fine: the schedule in which all groups are looked at.
+        """
         wide = self._wide
         prices = np.zeros(self._capacity.shape)
         # In the order of what they cost at best: whoever speaks for others is like them.
@@ -120,7 +124,7 @@ class Prices:
             prices = self.anneal(some, share, ROUGH, prices)
         else:
             prices = self.anneal(everybody, 1.0, ROUGH, prices)
-        return self.anneal(everybody, 1.0, FINE, prices)
+        return self.anneal(everybody, 1.0, fine, prices)
 
     def anneal(self, groups: I64, share: float, cooling: Cooling, start: F64) -> F64:
         """Go on from some prices.
