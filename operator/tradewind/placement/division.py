@@ -7,9 +7,15 @@ import numpy as np
 
 from tradewind.placement.board import Board
 from tradewind.placement.capacity import Ledger
-from tradewind.placement.contest import (
-    Carried,
-    Case,
+from tradewind.placement.contest import Case
+from tradewind.placement.feasibility import Evaluator
+from tradewind.placement.later import Later
+from tradewind.placement.later_choice import LaterChoosing
+from tradewind.placement.later_lists import lists_of
+from tradewind.placement.later_prices import LaterPrices, tight_of
+from tradewind.placement.limits import Limits
+from tradewind.placement.market import Carried
+from tradewind.placement.markets import (
     lines_of,
     market_of,
     sorts_of,
@@ -18,12 +24,6 @@ from tradewind.placement.contest import (
     wide_of,
     widest,
 )
-from tradewind.placement.feasibility import Evaluator
-from tradewind.placement.later import Later
-from tradewind.placement.later_choice import LaterChoosing
-from tradewind.placement.later_lists import lists_of
-from tradewind.placement.later_prices import LaterPrices, tight_of
-from tradewind.placement.limits import Limits
 from tradewind.placement.prices import clearing_prices
 from tradewind.placement.repacking import Effort
 from tradewind.placement.snapshot import WorkloadView

@@ -22,10 +22,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from tradewind.placement.contest import Case, felt, starts_of
+from tradewind.placement.contest import Case, felt
 from tradewind.placement.feasibility import Evaluator
 from tradewind.placement.lines import Sorts
 from tradewind.placement.market import Lines, Market
+from tradewind.placement.markets import starts_of
 from tradewind.placement.table import F64, I64, Mask
 
 F32 = NDArray[np.float32]

@@ -114,3 +114,35 @@ def taken(market: Market, amounts: F64, weights: F64) -> F64:
         found -= np.bincount(ends, weights=each, minlength=len(found))
     lines: F64 = np.cumsum(found.reshape(count, slots + 1), axis=1)[:, :slots]
     return lines
+
+
+class Carried:
+    """Prices that are carried from one short list to the next.
+
+    Args:
+        prices: (L, T) USD.
+        lines: that they are of.
+        starts_s: (T,).
+    """
+
+    def __init__(self, prices: F64, lines: Lines, starts_s: F64) -> None:
+        until = np.concatenate((np.zeros((len(prices), 1)), np.cumsum(prices, axis=1)), axis=1)
+        self._of_rows = until[lines.of_row]
+        self._by_usage: dict[tuple[float, ...], F64] = {}
+        self.prices = prices
+        self.starts_s = starts_s
+
+    def rents(self, usage: tuple[float, ...], rows: I64, ends: I64) -> F64:
+        """(R', T) USD of capacity.
+
+        Args:
+            usage: Q amounts of a workload.
+            rows: (R',) places on R.
+            ends: (R', T) slots before which it has ended.
+        """
+        until = self._by_usage.get(usage)
+        if until is None:
+            until = self._by_usage[usage] = np.tensordot(np.array(usage), self._of_rows, axes=1)
+        here = until[rows]
+        found: F64 = np.take_along_axis(here, ends, axis=1) - here[:, : ends.shape[1]]
+        return found
