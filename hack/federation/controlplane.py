@@ -123,7 +123,8 @@ def controller_manager(
         "--leader-elect=false",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
-        f"--cert-dir={ground.folder / 'certs'}",
+        # Of its own: two that start together would read what the other is still writing.
+        f"--cert-dir={ground.folder / 'certs' / str(port)}",
         f"--service-account-private-key-file={ground.pki.account_key}",
         f"--root-ca-file={ground.pki.ca}",
         f"--controllers={','.join(controllers)}",
@@ -145,7 +146,7 @@ def scheduler(binary: Path, ground: Ground, kubeconfig: Path, port: int) -> list
         "--leader-elect=false",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
-        f"--cert-dir={ground.folder / 'certs'}",
+        f"--cert-dir={ground.folder / 'certs' / str(port)}",
         "--kube-api-qps=200",
         "--kube-api-burst=400",
     ]
