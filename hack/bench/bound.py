@@ -18,7 +18,6 @@ import numpy as np
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.contest import Case, case_of
-from tradewind.placement.cost import START_NOW
 from tradewind.placement.feasibility import Evaluator
 from tradewind.placement.groups import groups_of
 from tradewind.placement.later import Later
@@ -27,6 +26,7 @@ from tradewind.placement.later_prices import LaterPrices, Tight, tight_of
 from tradewind.placement.limits import Limits
 from tradewind.placement.markets import lines_of, sorts_of, wide_of
 from tradewind.placement.plan import Plan
+from tradewind.placement.priced import START_NOW
 from tradewind.placement.prices import Cooling
 from tradewind.placement.rounds import Round
 from tradewind.placement.shapes import Shapes

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.placement.capacity import Ledger
-from tradewind.placement.cost import START_NOW, Costs, joined
 from tradewind.placement.feasibility import Evaluation, Evaluator
 from tradewind.placement.groups import Group
 from tradewind.placement.limits import Closed, Limits, Lot, lot_of
 from tradewind.placement.lines import Sorts
 from tradewind.placement.market import Carried, Lines
 from tradewind.placement.plan import TERM_INDEX, LazySequence, Term
+from tradewind.placement.priced import START_NOW, Costs, joined
 from tradewind.placement.table import F64, I64, Mask
 
 #: Least that leaving a workload unplaced counts above its cheapest candidate, USD.

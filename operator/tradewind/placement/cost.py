@@ -10,7 +10,7 @@ Symbols, for one workload of the shape on row r at site s:
     carbon    run * power * gCO2e/kWh(s) / 1e6 * USD/t, the mean over the run
     latency   run * sum of share * ms(region, s) * USD/(ms·h)
     data      sum of GiB elsewhere * (USD/GiB + hours to move it * USD/h of waiting)
-    queueing  wait(load(s)) * USD/h of waiting, see `queue_hours`
+    queueing  wait(load(s)) * USD/h of waiting, see `waits.py`
     waiting   hours from now to the start, and of pauses, * USD/h of waiting
     move      what stops on the way lose, where the work pauses (`runs.py`)
     policy    run * sum of value(s) * USD per unit and hour, the policy's own terms
@@ -20,8 +20,7 @@ Intensity is the location-based average. Only the policy's own terms can be nega
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,15 +29,14 @@ from tradewind.hardware.catalog import Catalog
 from tradewind.placement.config import EngineConfig
 from tradewind.placement.inputs import Input, Inputs, price_or_zero
 from tradewind.placement.outlook import Outlook
-from tradewind.placement.plan import DECIMALS, TERM_INDEX, CostTerms, Term
+from tradewind.placement.plan import DECIMALS, TERM_INDEX, Term
 from tradewind.placement.power import kilowatts
+from tradewind.placement.priced import MOST_USD, START_NOW, Costs, Footprint
 from tradewind.placement.runs import Runs, met
 from tradewind.placement.shapes import Shape
 from tradewind.placement.snapshot import RuntimeNeed, SiteName
 from tradewind.placement.table import F64, I64, Mask, SiteTable, clean
-
-#: No term is above this, so that nine of them keep their sixth decimal in a float.
-MOST_USD = 1e8
+from tradewind.placement.waits import queue_hours
 
 # The terms that can be negative are the policy's own.
 _LEAST_USD = np.array([[-MOST_USD if term is Term.POLICY else 0.0] for term in Term])
@@ -46,154 +44,13 @@ _LEAST_USD = np.array([[-MOST_USD if term is Term.POLICY else 0.0] for term in T
 # Terms that grow with every hour of running, electricity and carbon apart.
 _BY_THE_HOUR = [TERM_INDEX[term] for term in (Term.HARDWARE, Term.LATENCY, Term.POLICY)]
 _LEAST_H = 1 / 3600
-_ENERGY = (TERM_INDEX[Term.ELECTRICITY], TERM_INDEX[Term.CARBON])
-_IN_TIME = [*_ENERGY, TERM_INDEX[Term.WAITING]]
-
-#: Starts of work that does not wait.
-START_NOW: F64 = np.zeros(1)
+_IN_TIME = [TERM_INDEX[term] for term in (Term.ELECTRICITY, Term.CARBON, Term.WAITING)]
 
 #: Its work has no end of its own: it is priced for a horizon, and faster chips do not shorten it.
 SERVICE_CLASS = "Inference"
 
 _GIB = 2**30
 _GBIT_PER_GIB = 8 * _GIB / 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """What the whole gang takes on a row, however many there are of it.
-
-    Args:
-        units: (R',) accelerators.
-        cores: cores.
-        memory_gib: GiB.
-        servers: (R',) how many such gangs the row would hold, at least 1.
-    """
-
-    units: F64
-    cores: float
-    memory_gib: float
-    servers: F64
-
-    def only(self, places: I64) -> "Footprint":
-        """The same on some of the rows, by their places on R'."""
-        return Footprint(self.units[places], self.cores, self.memory_gib, self.servers[places])
-
-
-class Told(NamedTuple):
-    """What a choice costs and takes.
-
-    Args:
-        terms: USD.
-        run_s: seconds.
-        energy_kwh: of the run.
-        carbon_kg: of the run.
-    """
-
-    terms: CostTerms
-    run_s: float
-    energy_kwh: float
-    carbon_kg: float
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """Costs of a shape on some rows.
-
-    Args:
-        terms: (K, R') USD, rounded; the axis K is the order of `Term`.
-        total: (R',) USD, the sum of the rounded terms.
-        run_s: (R',) seconds.
-        transfer_s: (R',) seconds until the input is there.
-        energy_kwh: (R',).
-        carbon_kg: (R',).
-        assumed: names of inputs, with (R',) where they were assumed.
-    """
-
-    terms: F64
-    total: F64
-    run_s: F64
-    transfer_s: F64
-    energy_kwh: F64
-    carbon_kg: F64
-    assumed: tuple[tuple[str, Mask], ...]
-
-    @property
-    def apart_from_energy(self) -> F64:
-        """(R',) USD that do not depend on when it runs; of a start that has not waited."""
-        energy = self.terms[_ENERGY[0]] + self.terms[_ENERGY[1]]
-        apart: F64 = self.total - energy
-        return apart
-
-    def only(self, places: I64) -> "Costs":
-        """The costs of some of the rows, by their places on R'."""
-        return Costs(
-            self.terms[:, places],
-            self.total[places],
-            self.run_s[places],
-            self.transfer_s[places],
-            self.energy_kwh[places],
-            self.carbon_kg[places],
-            tuple((name, where[places]) for name, where in self.assumed),
-        )
-
-    def at(self, place: int) -> CostTerms:
-        """The terms of one row, by its place on R'."""
-        return self.told([place])[0].terms
-
-    def told(self, places: Sequence[int]) -> list[Told]:
-        """What is to be told of some rows, by their places on R'."""
-        terms = self.terms[:, places].T.tolist()
-        assumed = [(name, where[places].tolist()) for name, where in self.assumed]
-        numbers = zip(
-            self.run_s[places].tolist(),
-            self.energy_kwh[places].tolist(),
-            self.carbon_kg[places].tolist(),
-            strict=True,
-        )
-        return [
-            Told(
-                CostTerms(tuple(usd), tuple(sorted([n for n, where in assumed if where[i]]))), *more
-            )
-            for i, (usd, more) in enumerate(zip(terms, numbers, strict=True))
-        ]
-
-
-def joined(parts: Sequence[Costs]) -> Costs:
-    """Costs of some rows and of others, as one; all of one shape."""
-    first = parts[0]
-    return Costs(
-        terms=np.concatenate([part.terms for part in parts], axis=1),
-        total=np.concatenate([part.total for part in parts]),
-        run_s=np.concatenate([part.run_s for part in parts]),
-        transfer_s=np.concatenate([part.transfer_s for part in parts]),
-        energy_kwh=np.concatenate([part.energy_kwh for part in parts]),
-        carbon_kg=np.concatenate([part.carbon_kg for part in parts]),
-        assumed=tuple(
-            (name, np.concatenate([part.assumed[i][1] for part in parts]))
-            for i, (name, _) in enumerate(first.assumed)
-        ),
-    )
-
-
-def queue_hours(run_h: F64, load: F64, servers: F64) -> F64:
-    """How long work waits at a site that is this busy, hours.
-
-    Sakasegawa's approximation for M/M/c queues, run * rho^(sqrt(2(c+1)) - 1) / (c (1 - rho)): "An
-    approximation formula L_q ~ a rho^b / (1 - rho)", Annals of the Institute of Statistical
-    Mathematics 29 (1977). Exact for one server; grows with the load, falls with the servers.
-
-    Args:
-        run_h: (R',) run time of one gang.
-        load: (R',) 0 to the cap, below 1.
-        servers: (R',) gangs that run at the same time, at least 1.
-
-    >>> one = np.ones(1)
-    >>> queue_hours(2 * one, 0.5 * one, one).item()  # M/M/1: run * rho / (1 - rho)
-    2.0
-    """
-    waits: F64 = run_h * load ** (np.sqrt(2 * (servers + 1)) - 1) / (servers * (1 - load))
-    return waits
 
 
 def weights_of(prices: PolicySpec) -> tuple[float, float, float]:

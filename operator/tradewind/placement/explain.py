@@ -14,7 +14,6 @@ import numpy as np
 from tradewind.api.workload import Alternative, Decision, Estimate, RefusalSummary
 from tradewind.placement.capacity import CapacityView
 from tradewind.placement.chips import Chips
-from tradewind.placement.cost import Told
 from tradewind.placement.demands import needs_on
 from tradewind.placement.feasibility import NONE, REASONS, Evaluation
 from tradewind.placement.limits import Closed
@@ -32,6 +31,7 @@ from tradewind.placement.plan import (
     Verdict,
     Waiting,
 )
+from tradewind.placement.priced import Told
 from tradewind.placement.rules import SITE_RULES
 from tradewind.placement.shortage import Place, shortage
 from tradewind.placement.table import I64, SiteTable

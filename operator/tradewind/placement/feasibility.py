@@ -18,7 +18,7 @@ from tradewind.hardware.catalog import Catalog
 from tradewind.placement.capacity import CapacityView
 from tradewind.placement.chips import Chips, chip_refusal
 from tradewind.placement.config import EngineConfig
-from tradewind.placement.cost import Costs, Footprint, Pricer, joined, weights_of
+from tradewind.placement.cost import Pricer, weights_of
 from tradewind.placement.deferral import start_slots
 from tradewind.placement.demands import (
     PodNeed,
@@ -30,6 +30,7 @@ from tradewind.placement.entries import Entries
 from tradewind.placement.inputs import Inputs
 from tradewind.placement.outlook import Outlook
 from tradewind.placement.plan import RefusalReason
+from tradewind.placement.priced import Costs, Footprint, joined
 from tradewind.placement.rules import SITE_RULES
 from tradewind.placement.shapes import Shape
 from tradewind.placement.snapshot import RuntimeNeed

@@ -13,9 +13,9 @@ import numpy as np
 from tradewind.hardware.catalog import Catalog
 from tradewind.placement.budgets import BILLED, SLACK, Purse
 from tradewind.placement.chips import Chips, is_of_class
-from tradewind.placement.cost import Costs
 from tradewind.placement.demands import PodNeed
 from tradewind.placement.plan import TERM_INDEX, Refusal, RefusalReason
+from tradewind.placement.priced import Costs
 from tradewind.placement.queues import PLENTY
 from tradewind.placement.rounds import Allowance, Round
 from tradewind.placement.snapshot import SiteName

@@ -7,11 +7,11 @@ import numpy as np
 from tradewind.placement.board import Stake
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.contest import WIDEST, Case, felt
-from tradewind.placement.cost import START_NOW
 from tradewind.placement.expected_ends import over_time
 from tradewind.placement.feasibility import Evaluator
 from tradewind.placement.lines import Sorts, short_sorts
 from tradewind.placement.market import Carried, Lines, Market
+from tradewind.placement.priced import START_NOW
 from tradewind.placement.snapshot import WorkloadView
 from tradewind.placement.table import F64, I64
 from tradewind.placement.wide import Wide

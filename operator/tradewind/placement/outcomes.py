@@ -9,7 +9,6 @@ import numpy as np
 
 from tradewind.placement.capacity import Ledger
 from tradewind.placement.contest import Case
-from tradewind.placement.cost import Told
 from tradewind.placement.deferral import after
 from tradewind.placement.division import Choice
 from tradewind.placement.explain import Explainer, verdict_of
@@ -29,6 +28,7 @@ from tradewind.placement.plan import (
     Verdict,
     Waiting,
 )
+from tradewind.placement.priced import Told
 from tradewind.placement.snapshot import Uid, WorkloadView
 from tradewind.placement.table import SiteTable
 

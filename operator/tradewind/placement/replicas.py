@@ -18,11 +18,11 @@ import numpy as np
 from tradewind.api.demand import Demand
 from tradewind.placement.budgets import BILLED
 from tradewind.placement.capacity import CapacityView
-from tradewind.placement.cost import MOST_USD, Costs, Footprint
 from tradewind.placement.demands import PodNeed
 from tradewind.placement.feasibility import Evaluation, Evaluator
 from tradewind.placement.limits import Lot
 from tradewind.placement.plan import DECIMALS, TERM_INDEX, Term
+from tradewind.placement.priced import MOST_USD, Costs, Footprint
 from tradewind.placement.snapshot import CurrentPart, SiteName, WorkloadView
 from tradewind.placement.splitting import Part
 from tradewind.placement.table import F64, I64, Mask

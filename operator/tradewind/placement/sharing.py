@@ -15,7 +15,6 @@ import numpy as np
 
 from tradewind.placement.capacity import CapacityView, Ledger
 from tradewind.placement.contest import Case
-from tradewind.placement.cost import START_NOW
 from tradewind.placement.division import Choices, divide, is_large
 from tradewind.placement.feasibility import Evaluator
 from tradewind.placement.groups import Group
@@ -24,6 +23,7 @@ from tradewind.placement.limits import Limits, Saved
 from tradewind.placement.market import Carried
 from tradewind.placement.markets import lines_of, market_of, sorts_of, starts_of
 from tradewind.placement.parted import Parted, Rent
+from tradewind.placement.priced import START_NOW
 from tradewind.placement.prices import bound, clearing_prices
 from tradewind.placement.replicas import Replica
 from tradewind.placement.snapshot import WorkloadView

@@ -20,11 +20,12 @@ from tests.builders import (
 from tradewind.api.policy import PolicySpec
 from tradewind.hardware.catalog import builtin_catalog
 from tradewind.placement.config import EngineConfig
-from tradewind.placement.cost import MOST_USD, queue_hours
 from tradewind.placement.engine import plan
 from tradewind.placement.inputs import filled
 from tradewind.placement.plan import Assignment, Candidate, Term
+from tradewind.placement.priced import MOST_USD
 from tradewind.placement.snapshot import Pricing, SiteName
+from tradewind.placement.waits import queue_hours
 
 FIGURES = EngineConfig()
 FREE = PolicySpec()
