@@ -77,10 +77,10 @@ class Central:
         await self.clock.step(POLL_S)
         if changes:
             await self.changed.wait()
-        else:
-            async with asyncio.timeout(5):
-                while not self.clock._sleepers:  # noqa: ASYNC110 - the server is a thread's
-                    await asyncio.sleep(0.001)
+        # The poll before may have ended in time to be asked again: that one has to end, too.
+        async with asyncio.timeout(30):
+            while not self.clock._sleepers:  # noqa: ASYNC110 - the server is a thread's
+                await asyncio.sleep(0.001)
         await settle()
 
 
