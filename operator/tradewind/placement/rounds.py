@@ -96,8 +96,8 @@ class Schedule:
     def record_all(self, outcomes: Iterable[tuple[WorkloadView, object]]) -> None:
         """Count the placements among the outcomes of a round: all parts of one, or one."""
         if not self._counted:
-            kinds = (Assignment, tuple)
-            self._placed.update([w.uid for w, outcome in outcomes if isinstance(outcome, kinds)])
+            kinds = frozenset((Assignment, tuple))
+            self._placed.update([w.uid for w, outcome in outcomes if type(outcome) in kinds])
             return
         for workload, outcome in outcomes:
             if isinstance(outcome, tuple):

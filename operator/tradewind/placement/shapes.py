@@ -70,6 +70,10 @@ def _left(workload: WorkloadView) -> RuntimeNeed:
     return replace(runtime, duration_s=max(1.0, runtime.duration_s - done_s))
 
 
+# Shapes that are not looked over.
+_FEW = 1000
+
+
 class Shapes:
     """The shapes of workloads, found once for each view: views that did not change are the same.
 
@@ -80,12 +84,16 @@ class Shapes:
         self._of_view: dict[int, tuple[WorkloadView, Shape]] = {}
         self._last: dict[int, tuple[WorkloadView, Shape]] = {}
         self._alike: dict[Shape, Shape] = {}
+        # From so many shapes on it is worth looking which of them anything still has.
+        self._many = _FEW
 
     def begin(self) -> None:
         """A new cycle: what the last one did not ask for is forgotten."""
         self._last, self._of_view = self._of_view, {}
-        distinct = {id(shape): shape for _, shape in self._last.values()}
-        self._alike = {shape: shape for shape in distinct.values()}
+        if len(self._alike) > self._many:
+            distinct = {id(shape): shape for _, shape in self._last.values()}
+            self._alike = {shape: shape for shape in distinct.values()}
+            self._many = max(_FEW, 2 * len(distinct))
 
     def of_each(self, workloads: Iterable[WorkloadView]) -> list[Shape]:
         """The shapes that workloads belong to; as `of`, many in less time."""
