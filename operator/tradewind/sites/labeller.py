@@ -141,7 +141,8 @@ class NodeLabeller:
             self._owed.add(name)
             self._queue.add(name)
         else:
-            self._owed.discard(name)
+            # The watch may show what was written before the answer to the write is read.
+            self._done(name)
 
     def _want(self, node: NodeLabels) -> dict[str, str]:
         return node.want if self._wanted() else {}
@@ -157,8 +158,8 @@ class NodeLabeller:
     def _forget(self, name: str) -> None:
         self._settled.pop(name, None)
         self._conflicts.discard(name)
-        self._owed.discard(name)
         self._queue.forget(name)
+        self._done(name)
 
     async def _reconcile(self, name: str) -> None:
         node = self._inventory().node_labels(name)
@@ -227,7 +228,7 @@ class NodeLabeller:
 
     def _conflict(self, name: str, error: ApiError) -> None:
         self._queue.add_after(name, CONFLICT_CHECK_S)
-        self._owed.discard(name)
+        self._done(name)
         if name not in self._conflicts:
             log.info("label is another's", site=self._site, node=name, why=error.message[:300])
             self._conflicts.add(name)

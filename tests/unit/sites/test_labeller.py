@@ -33,6 +33,8 @@ class Nodes:
         self.wanted = True
         self.may_write = True
         self.told = 0
+        #: The watch shows what was written before the answer to the write is read.
+        self.watch_is_first = False
         self.labeller = NodeLabeller(
             "s",
             lambda: self,  # type: ignore[arg-type,return-value]
@@ -66,6 +68,8 @@ class Nodes:
         if self.fault is not None:
             raise self.fault
         self.labels[name] = dict(body["metadata"]["labels"])
+        if self.watch_is_first:
+            self.put(name)
         there = {"other": "x"} | self.foreign | self.labels[name]
         return msgspec.json.encode({"metadata": {"labels": there}})
 
@@ -126,6 +130,24 @@ async def test_labels_go_when_the_hardware_goes_or_nobody_wants_them() -> None:
         assert server.labels["b"] == {}
         assert server.labeller.state.owed == 0
         assert server.told >= 2
+
+
+async def test_the_end_is_told_when_the_watch_is_faster_than_the_answer() -> None:
+    clock = FakeClock()
+    server = await started(clock, a=8, b=8)
+    server.watch_is_first = True
+    async with server.running():
+        await clock.step(5)
+    assert (server.labeller.state.owed, server.told) == (0, 1)
+
+
+async def test_the_end_is_told_when_the_last_node_vanishes() -> None:
+    clock = FakeClock()
+    server = await started(clock, a=8)
+    async with server.running():
+        server.fault = ApiError(404, "NotFound", "nodes a not found")
+        await clock.step(5)
+    assert (server.labeller.state.owed, server.told) == (0, 1)
 
 
 async def test_nodes_are_written_one_after_the_other_at_a_pace() -> None:
